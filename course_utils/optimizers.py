@@ -1,0 +1,393 @@
+"""The update rules that turn a gradient into a step.
+
+Every optimizer is a formula with a memory. You make one, ask for its first memory, and step:
+
+    opt = Adam(lr=0.01)
+    state = opt.init(x)
+    x, state = opt.step(x, grad, state)
+
+Nothing is changed in place: ``x``, ``grad`` and ``state`` are as they were, the new ones are
+returned. The rules, defaults and names are PyTorch's, and so are its conventions where they differ
+from a paper's (each class says where). Notation: x parameters, g gradient, η = lr, μ = momentum,
+t the number of the step, v and m the running averages.
+
+Hyperparameters may be arrays. All rules work element by element, so ``SGD(lr=rates[:, None])``
+moves a point of shape (n,) with every rate at once and returns points of shape (len(rates), n).
+
+Lesson 04 uses SGD; lesson 05 writes each rule out and then reads this file; 06–08 import it.
+"""
+
+from dataclasses import dataclass
+from functools import wraps
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+__all__ = ["SGD", "Adagrad", "Adadelta", "RMSprop", "Adam", "AdamW"]
+
+
+# ---------------------------------------------------------------------------------------------
+# What every rule shares: hyperparameters are checked once, points at every step
+# ---------------------------------------------------------------------------------------------
+
+# (what is allowed, in words; the test). NaN fails every comparison, so NaN is never allowed.
+_FINITE = "finite", np.isfinite
+_NOT_NEGATIVE = "finite and at least 0", lambda value: (value >= 0) & np.isfinite(value)
+_SHARE = "between 0 and 1", lambda value: (value >= 0) & (value <= 1)
+_DECAY = "at least 0 and below 1", lambda value: (value >= 0) & (value < 1)
+
+
+def _number(owner, name, value, rule):
+    """`value` as a float, or as a read-only float64 array, if `rule` allows it."""
+    array = np.array(value)
+    if array.dtype.kind not in "iuf":
+        raise TypeError(
+            f"{owner}: {name} must be a number or an array of numbers, not {value!r}"
+        )
+    words, allowed = rule
+    good = allowed(array)
+    if not np.all(good):
+        found = array[~np.asarray(good)].flat[0]
+        raise ValueError(f"{owner}: {name} must be {words}, but {name} = {found}")
+    array = array.astype(np.float64)
+    array.flags.writeable = False
+    # A Python float keeps float32 parameters float32; a 0-d float64 array would not.
+    return array if array.ndim else float(array)
+
+
+def _check(optimizer, **rules):
+    """Replace each named field of a frozen optimizer by its checked value."""
+    owner = type(optimizer).__name__
+    for name, rule in rules.items():
+        object.__setattr__(optimizer, name, _number(owner, name, getattr(optimizer, name), rule))
+
+
+def _check_betas(optimizer):
+    owner = type(optimizer).__name__
+    try:
+        beta1, beta2 = optimizer.betas
+    except (TypeError, ValueError):
+        raise ValueError(
+            f"{owner}: betas must be a pair (β₁, β₂) such as (0.9, 0.999), not {optimizer.betas!r}"
+        ) from None
+    pair = _number(owner, "betas[0]", beta1, _DECAY), _number(owner, "betas[1]", beta2, _DECAY)
+    object.__setattr__(optimizer, "betas", pair)
+
+
+def _check_switch(optimizer, name):
+    value = getattr(optimizer, name)
+    if not isinstance(value, bool | np.bool_):
+        raise TypeError(
+            f"{type(optimizer).__name__}: {name} must be True or False, not {value!r}; "
+            "to compare both, run the two optimizers one after the other"
+        )
+
+
+def _floats(owner, name, x):
+    x = np.asarray(x)
+    if x.dtype.kind in "iub":
+        raise TypeError(
+            f"{owner}: {name} has dtype {x.dtype}, which would round every step to a whole "
+            f"number; pass floats: np.asarray({name}, dtype=float)"
+        )
+    if x.dtype.kind != "f":
+        raise TypeError(f"{owner}: {name} must be an array of floats, not of dtype {x.dtype}")
+    return x
+
+
+def _zeros(optimizer, x):
+    """Zeros in x's dtype, in x's shape grown to the shape of the hyperparameters' grid."""
+    owner = type(optimizer).__name__
+    x = _floats(owner, "x", x)
+    shape = x.shape
+    fields = vars(optimizer) | dict(enumerate(getattr(optimizer, "betas", ())))
+    for name, value in fields.items():
+        if isinstance(value, np.ndarray):
+            name = name if isinstance(name, str) else f"betas[{name}]"
+            try:
+                shape = np.broadcast_shapes(shape, value.shape)
+            except ValueError:
+                raise ValueError(
+                    f"{owner}: {name} of shape {value.shape} does not broadcast against points "
+                    f"of shape {shape}; give the hyperparameter a last axis of length 1 "
+                    f"for the coordinates: {name}[..., None]"
+                ) from None
+    return np.zeros(shape, x.dtype)
+
+
+def _rule(step):
+    """Let `step` be only its formula: check its input before, keep x's dtype after."""
+
+    @wraps(step)
+    def checked(self, x, grad, state):
+        owner = type(self).__name__
+        x, grad = _floats(owner, "x", x), np.asarray(grad)
+        if grad.dtype.kind not in "iuf":
+            raise TypeError(f"{owner}: grad must be an array of numbers, not {grad!r}")
+        if grad.shape != x.shape:
+            raise ValueError(
+                f"{owner}: grad has shape {grad.shape} but x has shape {x.shape}; "
+                "there must be one derivative for each entry of x"
+            )
+        new_x, new_state = step(self, x, grad, state)
+        steps = new_state.pop("t")
+        # Arrays of hyperparameters are float64: compute with them, then round to x's dtype.
+        memory = {name: np.asarray(value, x.dtype) for name, value in new_state.items()}
+        return np.asarray(new_x, x.dtype), {"t": steps} | memory
+
+    return checked
+
+
+# ---------------------------------------------------------------------------------------------
+# The rules
+# ---------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, eq=False)
+class SGD:
+    """Gradient descent, with momentum and Nesterov's look-ahead if asked for.
+
+        v ← μ v + (1 − dampening) g        (the first step: v ← g)
+        x ← x − η v                        (nesterov: x ← x − η (g + μ v))
+
+    Robbins & Monro (1951); momentum: Polyak (1964); both forms: Sutskever et al. (2013),
+    eqs. 1–4. There η stands inside v; in PyTorch, and here, it multiplies v, which makes the
+    same path for a constant η and another one when η changes on the way. `weight_decay` λ adds
+    λ x to the gradient. Nesterov needs momentum > 0 and dampening = 0.
+
+    Raises ValueError or TypeError for a hyperparameter out of its range.
+    """
+
+    lr: ArrayLike = 1e-3
+    momentum: ArrayLike = 0.0
+    dampening: ArrayLike = 0.0
+    weight_decay: ArrayLike = 0.0
+    nesterov: bool = False
+
+    def __post_init__(self):
+        _check(self, lr=_NOT_NEGATIVE, momentum=_NOT_NEGATIVE, dampening=_FINITE,
+               weight_decay=_NOT_NEGATIVE)
+        _check_switch(self, "nesterov")
+        if self.nesterov and (np.any(self.momentum == 0) or np.any(self.dampening != 0)):
+            raise ValueError(
+                "SGD: nesterov=True needs momentum > 0 and dampening = 0, but "
+                f"momentum = {self.momentum} and dampening = {self.dampening}"
+            )
+
+    def init(self, x: np.ndarray) -> dict:
+        """The memory before the first step, for points x of shape (..., n)."""
+        return {"t": 0, "v": _zeros(self, x)}
+
+    @_rule
+    def step(self, x: np.ndarray, grad: np.ndarray, state: dict) -> tuple[np.ndarray, dict]:
+        """One step from x (..., n) along grad (..., n): the new x and the new memory."""
+        mu = self.momentum
+        g = grad + self.weight_decay * x
+        v = np.where(state["t"] == 0, g, mu * state["v"] + (1 - self.dampening) * g)
+        # Without momentum PyTorch keeps no v at all, so that dampening has no effect either.
+        direction = g + mu * v if self.nesterov else np.where(mu == 0, g, v)
+        return x - self.lr * direction, {"t": state["t"] + 1, "v": v}
+
+
+@dataclass(frozen=True, eq=False)
+class Adagrad:
+    """Divide each coordinate's rate by the size of all the gradients it has met.
+
+        s ← s + g²
+        x ← x − η / (1 + (t − 1) lr_decay) · g / (√s + ε)
+
+    Duchi, Hazan & Singer (2011), eq. 1, the diagonal form; `lr_decay`, ε and the start of s at
+    `initial_accumulator_value` are PyTorch's. `weight_decay` λ adds λ x to the gradient.
+
+    Raises ValueError or TypeError for a hyperparameter out of its range.
+    """
+
+    lr: ArrayLike = 1e-2
+    lr_decay: ArrayLike = 0.0
+    weight_decay: ArrayLike = 0.0
+    initial_accumulator_value: ArrayLike = 0.0
+    eps: ArrayLike = 1e-10
+
+    def __post_init__(self):
+        _check(self, lr=_NOT_NEGATIVE, lr_decay=_NOT_NEGATIVE, weight_decay=_NOT_NEGATIVE,
+               initial_accumulator_value=_NOT_NEGATIVE, eps=_NOT_NEGATIVE)
+
+    def init(self, x: np.ndarray) -> dict:
+        """The memory before the first step, for points x of shape (..., n)."""
+        zeros = _zeros(self, x)
+        return {"t": 0, "s": (zeros + self.initial_accumulator_value).astype(zeros.dtype)}
+
+    @_rule
+    def step(self, x: np.ndarray, grad: np.ndarray, state: dict) -> tuple[np.ndarray, dict]:
+        """One step from x (..., n) along grad (..., n): the new x and the new memory."""
+        t = state["t"] + 1
+        g = grad + self.weight_decay * x
+        s = state["s"] + g**2
+        rate = self.lr / (1 + (t - 1) * self.lr_decay)
+        return x - rate * g / (np.sqrt(s) + self.eps), {"t": t, "s": s}
+
+
+@dataclass(frozen=True, eq=False)
+class Adadelta:
+    """Step as far as the recent steps went, for each unit of the recent gradients' size.
+
+        s ← ρ s + (1 − ρ) g²
+        δ = √(d + ε) / √(s + ε) · g        (d: the running average of δ²)
+        d ← ρ d + (1 − ρ) δ²
+        x ← x − η δ
+
+    Zeiler (2012), algorithm 1 and eq. 14. Zeiler has no rate; PyTorch adds η = 1. The first step
+    has d = 0, so that its size is set by ε: about √(ε / (1 − ρ)), whatever the gradient.
+    `weight_decay` λ adds λ x to the gradient.
+
+    Raises ValueError or TypeError for a hyperparameter out of its range.
+    """
+
+    lr: ArrayLike = 1.0
+    rho: ArrayLike = 0.9
+    eps: ArrayLike = 1e-6
+    weight_decay: ArrayLike = 0.0
+
+    def __post_init__(self):
+        _check(self, lr=_NOT_NEGATIVE, rho=_SHARE, eps=_NOT_NEGATIVE, weight_decay=_NOT_NEGATIVE)
+
+    def init(self, x: np.ndarray) -> dict:
+        """The memory before the first step, for points x of shape (..., n)."""
+        return {"t": 0, "s": _zeros(self, x), "d": _zeros(self, x)}
+
+    @_rule
+    def step(self, x: np.ndarray, grad: np.ndarray, state: dict) -> tuple[np.ndarray, dict]:
+        """One step from x (..., n) along grad (..., n): the new x and the new memory."""
+        rho, eps = self.rho, self.eps
+        g = grad + self.weight_decay * x
+        s = rho * state["s"] + (1 - rho) * g**2
+        delta = np.sqrt(state["d"] + eps) / np.sqrt(s + eps) * g
+        d = rho * state["d"] + (1 - rho) * delta**2
+        return x - self.lr * delta, {"t": state["t"] + 1, "s": s, "d": d}
+
+
+@dataclass(frozen=True, eq=False)
+class RMSprop:
+    """Divide the gradient by the running size of recent gradients.
+
+        s ← α s + (1 − α) g²
+        v ← μ v + g / (√s + ε)
+        x ← x − η v
+
+    Tieleman & Hinton (2012), lecture 6.5. `centered` takes √(s − m²) with m the running average
+    of g: Graves (2013), eqs. 38–41, where ε stands under the root; in PyTorch, and here, it is
+    added outside. (For gradients that hardly change, s − m² is a difference of equal numbers
+    and rounding may make it negative: the step is NaN, as in PyTorch.) `weight_decay` λ adds λ x
+    to the gradient.
+
+    Raises ValueError or TypeError for a hyperparameter out of its range.
+    """
+
+    lr: ArrayLike = 1e-2
+    alpha: ArrayLike = 0.99
+    eps: ArrayLike = 1e-8
+    weight_decay: ArrayLike = 0.0
+    momentum: ArrayLike = 0.0
+    centered: bool = False
+
+    def __post_init__(self):
+        _check(self, lr=_NOT_NEGATIVE, alpha=_SHARE, eps=_NOT_NEGATIVE,
+               weight_decay=_NOT_NEGATIVE, momentum=_NOT_NEGATIVE)
+        _check_switch(self, "centered")
+
+    def init(self, x: np.ndarray) -> dict:
+        """The memory before the first step, for points x of shape (..., n)."""
+        return {"t": 0, "s": _zeros(self, x), "m": _zeros(self, x), "v": _zeros(self, x)}
+
+    @_rule
+    def step(self, x: np.ndarray, grad: np.ndarray, state: dict) -> tuple[np.ndarray, dict]:
+        """One step from x (..., n) along grad (..., n): the new x and the new memory."""
+        alpha = self.alpha
+        g = grad + self.weight_decay * x
+        s = alpha * state["s"] + (1 - alpha) * g**2
+        m = alpha * state["m"] + (1 - alpha) * g
+        size = np.sqrt(s - m**2 if self.centered else s)
+        v = self.momentum * state["v"] + g / (size + self.eps)
+        return x - self.lr * v, {"t": state["t"] + 1, "s": s, "m": m, "v": v}
+
+
+def _adam(self, x, g, state):
+    """The part that Adam and AdamW share: Kingma & Ba (2015), algorithm 1."""
+    beta1, beta2 = self.betas
+    t = state["t"] + 1
+    m = beta1 * state["m"] + (1 - beta1) * g
+    v = beta2 * state["v"] + (1 - beta2) * g**2
+    v_max = np.maximum(state["v_max"], v) if self.amsgrad else v
+    m_hat = m / (1 - beta1**t)
+    v_hat = v_max / (1 - beta2**t)
+    x = x - self.lr * m_hat / (np.sqrt(v_hat) + self.eps)
+    return x, {"t": t, "m": m, "v": v, "v_max": v_max}
+
+
+@dataclass(frozen=True, eq=False)
+class Adam:
+    """Momentum for the direction, RMSprop for the size, both corrected for starting at zero.
+
+        m ← β₁ m + (1 − β₁) g              m̂ = m / (1 − β₁ᵗ)
+        v ← β₂ v + (1 − β₂) g²             v̂ = v / (1 − β₂ᵗ)
+        x ← x − η m̂ / (√v̂ + ε)
+
+    Kingma & Ba (2015), algorithm 1. `amsgrad` puts the largest v so far in place of v: Reddi et
+    al. (2018), algorithm 2; PyTorch takes the maximum before the correction. `weight_decay` λ
+    adds λ x to the gradient, so that it is rescaled like the rest of it; AdamW differs there.
+
+    Raises ValueError or TypeError for a hyperparameter out of its range.
+    """
+
+    lr: ArrayLike = 1e-3
+    betas: tuple[ArrayLike, ArrayLike] = (0.9, 0.999)
+    eps: ArrayLike = 1e-8
+    weight_decay: ArrayLike = 0.0
+    amsgrad: bool = False
+
+    def __post_init__(self):
+        _check(self, lr=_NOT_NEGATIVE, eps=_NOT_NEGATIVE, weight_decay=_NOT_NEGATIVE)
+        _check_betas(self)
+        _check_switch(self, "amsgrad")
+
+    def init(self, x: np.ndarray) -> dict:
+        """The memory before the first step, for points x of shape (..., n)."""
+        return {"t": 0, "m": _zeros(self, x), "v": _zeros(self, x), "v_max": _zeros(self, x)}
+
+    @_rule
+    def step(self, x: np.ndarray, grad: np.ndarray, state: dict) -> tuple[np.ndarray, dict]:
+        """One step from x (..., n) along grad (..., n): the new x and the new memory."""
+        return _adam(self, x, grad + self.weight_decay * x, state)
+
+
+@dataclass(frozen=True, eq=False)
+class AdamW:
+    """Adam with the weight decay beside the gradient instead of inside it.
+
+        x ← (1 − η λ) x, then Adam's step with the bare gradient
+
+    Loshchilov & Hutter (2019), algorithm 2; as in PyTorch η is the whole rate, schedule
+    included. Each weight shrinks by the same share, however large its gradients were.
+
+    Raises ValueError or TypeError for a hyperparameter out of its range.
+    """
+
+    lr: ArrayLike = 1e-3
+    betas: tuple[ArrayLike, ArrayLike] = (0.9, 0.999)
+    eps: ArrayLike = 1e-8
+    weight_decay: ArrayLike = 1e-2
+    amsgrad: bool = False
+
+    def __post_init__(self):
+        _check(self, lr=_NOT_NEGATIVE, eps=_NOT_NEGATIVE, weight_decay=_NOT_NEGATIVE)
+        _check_betas(self)
+        _check_switch(self, "amsgrad")
+
+    def init(self, x: np.ndarray) -> dict:
+        """The memory before the first step, for points x of shape (..., n)."""
+        return {"t": 0, "m": _zeros(self, x), "v": _zeros(self, x), "v_max": _zeros(self, x)}
+
+    @_rule
+    def step(self, x: np.ndarray, grad: np.ndarray, state: dict) -> tuple[np.ndarray, dict]:
+        """One step from x (..., n) along grad (..., n): the new x and the new memory."""
+        return _adam(self, (1 - self.lr * self.weight_decay) * x, grad, state)
