@@ -10,8 +10,8 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Iterable, Optional
 
 __all__ = ["find_browser", "HOW_TO_GET_A_BROWSER"]
 
@@ -30,7 +30,7 @@ NAMES = (
 )
 
 
-def find_browser() -> Optional[str]:
+def find_browser() -> str | None:
     """The path of a Chromium-like browser, or None where there is none.
 
     Looks, in this order, at the environment variable DESCENT_BROWSER, at PATH, where macOS and
