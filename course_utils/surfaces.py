@@ -163,7 +163,7 @@ RAVINE = Surface(
 # the ridge, so that a run seems to arrive before it leaves. Whoever waits leaves the window.
 SADDLE = Surface(
     "saddle", _saddle, _saddle_gradient,
-    minima=np.empty((0, 2)), bounds=[[-2, 2], [-2, 2]], start=[-1.5, 0.01], rates=(0.0025, 0.25),
+    minima=np.empty((0, 2)), bounds=[[-2, 2], [-2, 2]], start=[-1.5, 0.01], rates=(0.005, 0.1),
 )
 
 
@@ -215,13 +215,13 @@ def _himmelblau_gradient(x):
 # A bent valley whose floor is nearly flat: Rosenbrock (1960). Condition number 2,508 at (1, 1).
 ROSENBROCK = Surface(
     "Rosenbrock", _rosenbrock, _rosenbrock_gradient,
-    minima=[[1, 1]], bounds=[[-2, 2], [-1, 3]], start=[-1.2, 1], rates=(1e-4, 5e-3),
+    minima=[[1, 1]], bounds=[[-2, 2], [-1, 3]], start=[-1.2, 1], rates=(3e-4, 5e-3),
 )
 
 # A flat plain between walls that rise to 10⁵: Beale (1958).
 BEALE = Surface(
     "Beale", _beale, _beale_gradient,
-    minima=[[3, 0.5]], bounds=[[-4.5, 4.5], [-4.5, 4.5]], start=[1, 1.5], rates=(1e-3, 1e-1),
+    minima=[[3, 0.5]], bounds=[[-4.5, 4.5], [-4.5, 4.5]], start=[1, 1.5], rates=(1e-3, 5e-2),
 )
 
 # Four minima, all of height 0: Himmelblau (1972). They solve x1 = 11 − x0² and
@@ -234,7 +234,7 @@ HIMMELBLAU = Surface(
         [-3.779310253377747, -3.283185991286169],
         [3.584428340330492, -1.848126526964404],
     ],
-    bounds=[[-6, 6], [-6, 6]], start=[0, 0], rates=(1e-3, 5e-2),
+    bounds=[[-6, 6], [-6, 6]], start=[0, 0], rates=(2e-4, 4e-2),
 )
 
 
