@@ -1,0 +1,179 @@
+"""What a lesson says to its reader: predictions, verdicts, and whether all is in place.
+
+A lesson is a chain of questions. For each the reader first commits to a guess
+(`predict`), then runs the experiment, and then reads a `verdict`: the claim,
+asserted on the numbers just computed. A claim that does not hold stops the
+notebook, in a lesson as in the tests. All lessons use this module.
+"""
+
+from __future__ import annotations
+
+import html
+import importlib
+import re
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+__all__ = ["verdict", "VerdictFailed", "predict", "Prediction", "check_environment"]
+
+
+class VerdictFailed(AssertionError):
+    """A claim of a lesson does not hold on the numbers that were computed."""
+
+
+def verdict(claim: str, holds: Any, **evidence: Any) -> None:
+    """Print ``✓ claim (evidence)``, or raise with the same words if it does not hold.
+
+    Parameters
+    ----------
+    claim : the sentence that is put to the test.
+    holds : True or False, computed from the experiment.
+    **evidence : numbers, short arrays or words that the claim rests on; they are
+        printed with three significant digits.
+
+    Raises
+    ------
+    VerdictFailed
+        `holds` is False.
+    TypeError
+        `holds` is not one truth value (an array needs ``.all()`` or ``.any()``).
+    """
+    if not isinstance(holds, (bool, np.bool_)):
+        raise TypeError(
+            f"verdict: holds must be True or False, not {type(holds).__name__}; "
+            "compare first, and end a comparison of arrays with .all() or .any()")
+    shown = ", ".join(f"{name.replace('_', ' ')} = {_short(v)}" for name, v in evidence.items())
+    sentence = f"{claim} ({shown})" if shown else claim
+    if not holds:
+        raise VerdictFailed(f"✗ {sentence}")
+    print(f"✓ {sentence}")
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """A question whose options open to tell what is right or tempting about them."""
+
+    question: str
+    options: Mapping[str, str]
+    answer: str
+
+    def __repr__(self) -> str:
+        options = "\n".join(f"  ○ {option}" for option in self.options)
+        return f"Predict: {self.question}\n{options}"
+
+    def _repr_mimebundle_(self, **kwargs):
+        return {"text/plain": repr(self), "text/html": self._html()}
+
+    def _html(self) -> str:
+        # <details> needs neither kernel nor script: it answers in a saved page as well.
+        parts = [f'<div class="de-predict" style="{_BOX}">'
+                 f"<p><strong>Predict.</strong> {_inline(self.question)} "
+                 "<em>Choose, then read.</em></p>"]
+        for option, why in self.options.items():
+            mark = "✓ Yes." if option == self.answer else "✗ Not so."
+            parts.append(
+                f'<details class="de-option" style="{_OPTION}">'
+                f'<summary data-lm-suppress-shortcuts="true">{_inline(option)}</summary>'
+                f"<p><strong>{mark}</strong> {_inline(why)}</p></details>")
+        return "\n".join([*parts, "</div>"])
+
+
+_BOX = "border-left: 4px solid #cc79a7; padding: 2px 12px 6px 12px; max-width: 46em"
+_OPTION = "margin: 4px 0px 4px 12px"
+
+
+def predict(question: str, options: Mapping[str, str], answer: str) -> Prediction:
+    """Ask for a guess before the cell that answers it.
+
+    Parameters
+    ----------
+    question : one sentence. ``code`` between backticks is set as code.
+    options : ``{option: why}``, two or more: for the right one why it is right,
+        for a wrong one why it tempts.
+    answer : the right option, word for word.
+
+    Raises
+    ------
+    ValueError
+        There are fewer than two options, an option is not explained, or the
+        answer is none of them.
+    """
+    if len(options) < 2:
+        raise ValueError("predict: a guess needs at least two options")
+    if answer not in options:
+        raise ValueError(f"predict: the answer {answer!r} is none of the options {list(options)}")
+    for option, why in options.items():
+        if not str(why).strip():
+            raise ValueError(f"predict: say why {option!r} is right, or why it tempts")
+    return Prediction(question, dict(options), answer)
+
+
+def check_environment() -> None:
+    """Print, for each thing the course needs, that it works, or how to mend it."""
+    checks = [
+        ("Python 3.11 or newer", _python, "install it from python.org, then run `python3 run.py lab`"),
+        ("NumPy computes", _numpy, "in a terminal: `python3 run.py lab`"),
+        ("Matplotlib draws", _matplotlib, "in a terminal: `python3 run.py lab`"),
+        ("PyTorch differentiates", _torch, "in a terminal: `python3 run.py lab`"),
+        ("Explorers can be shown", _widgets,
+         "start JupyterLab with `python3 run.py lab`, not from another installation"),
+    ]
+    for what, works, fix in checks:
+        try:
+            works()
+            print(f"✓ {what}")
+        except Exception as error:  # whatever is broken, the reader gets the fix
+            print(f"✗ {what}: {type(error).__name__}: {error}\n  To mend it: {fix}")
+
+
+# --------------------------------------------------------------------- helpers
+
+
+def _python() -> None:
+    if sys.version_info < (3, 11):
+        raise RuntimeError("this is Python " + ".".join(map(str, sys.version_info[:2])))
+
+
+def _numpy() -> None:
+    assert np.allclose(np.array([[2.0, 0.0], [0.0, 3.0]]) @ [1.0, 1.0], [2.0, 3.0])
+
+
+def _matplotlib() -> None:
+    from course_utils import explore, plots
+
+    assert explore.png(plots.figure(alt="an empty test figure")[0]).startswith(b"\x89PNG")
+
+
+def _torch() -> None:
+    torch = importlib.import_module("torch")
+    x = torch.tensor(3.0, requires_grad=True)
+    (x * x).backward()
+    assert x.grad.item() == 6.0
+
+
+def _widgets() -> None:
+    importlib.import_module("anywidget")
+    importlib.import_module("jupyterlab_widgets")
+
+
+def _inline(text: str) -> str:
+    return re.sub(r"`([^`]+)`", r"<code>\1</code>", html.escape(text, quote=False))
+
+
+def _short(value: Any) -> str:
+    """A number with three significant digits, a short array, a word."""
+    if isinstance(value, str):
+        return value
+    array = np.asarray(value)
+    if array.ndim:
+        return "(" + ", ".join(_short(v) for v in array) + ")"
+    if array.dtype.kind == "b":
+        return "yes" if array else "no"
+    if array.dtype.kind in "iu":
+        return f"{int(array):,}"
+    number = float(f"{float(array):.3g}")
+    return f"{number:,.0f}" if 1000 <= abs(number) < 1e6 else f"{number + 0.0:.3g}"

@@ -1,0 +1,232 @@
+"""One look for all figures, one call for each.
+
+Colours are Okabe and Ito's, which stay distinct for colour-blind eyes, and each
+comes with a line style of its own. A figure carries its alt text: what it shows,
+in a sentence. It is a Matplotlib `Figure`, so a curious reader can go on with it.
+All lessons use this module; drawing code stays out of the notebooks.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping, Sequence
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from course_utils.explore import CSS_DPI, png
+
+__all__ = [
+    "BLUE", "ORANGE", "GREEN", "PINK", "GREY", "STYLES", "Picture", "figure", "use_style",
+    "arrow", "contours", "curves", "landscape", "gradient_field", "slope_under_curve",
+    "three_flat_points", "two_directions", "endings",
+]
+
+BLUE, ORANGE, GREEN, PINK, GREY = "#0072B2", "#A63F00", "#007A5A", "#CC79A7", "#57606A"
+STYLES = [(BLUE, "-"), (ORANGE, "--"), (GREEN, "-."), (PINK, ":"), ("#000000", (0, (1, 1)))]
+LAND = "Blues"  # pale Blues under a path of ORANGE keeps its contrast for colour-blind eyes
+
+_STYLE = {
+    "figure.dpi": CSS_DPI, "figure.facecolor": "white", "figure.constrained_layout.use": True,
+    "font.size": 11, "axes.titlesize": 11, "axes.labelsize": 11, "legend.fontsize": 10,
+    "axes.spines.top": False, "axes.spines.right": False, "axes.edgecolor": GREY,
+    "axes.grid": True, "grid.color": "#E6E8EB", "grid.linewidth": 0.8, "axes.axisbelow": True,
+    "axes.prop_cycle": mpl.cycler(color=[c for c, _ in STYLES[:4]],
+                                  linestyle=[s for _, s in STYLES[:4]]),
+    "lines.linewidth": 2.0, "legend.frameon": False, "axes.unicode_minus": True,
+}
+
+
+def use_style() -> None:
+    """Give every figure of this notebook, the learner's own too, the course's look."""
+    mpl.rcParams.update(_STYLE)
+
+
+class Picture(Figure):
+    """A Matplotlib figure with alt text, shown once by the cell that returns it."""
+
+    alt = ""
+
+    def __repr__(self) -> str:
+        return f"Figure: {self.alt}"
+
+    def _repr_mimebundle_(self, **kwargs):
+        width, height = (int(side * CSS_DPI) for side in self.get_size_inches())
+        data = {"text/plain": repr(self), "image/png": base64.b64encode(png(self)).decode("ascii")}
+        return data, {"image/png": {"alt": self.alt, "width": width, "height": height}}
+
+
+def figure(
+    columns: int = 1, rows: int = 1, *, alt: str, width: float = 7.0, height: float = 3.4, **axes
+) -> tuple[Picture, np.ndarray]:
+    """A figure and its axes, an array of shape (rows, columns); width and height in inches.
+
+    ``**axes`` goes to Matplotlib's `Figure.subplots`. Raises ValueError without alt text.
+    """
+    if not alt.strip():
+        raise ValueError("figure: say in alt='…' what the figure shows")
+    with mpl.rc_context(_STYLE):
+        fig = Picture(figsize=(width, height))
+        FigureCanvasAgg(fig)
+        fig.alt = alt
+        return fig, fig.subplots(rows, columns, squeeze=False, **axes)
+
+
+# ------------------------------------------------------------------ pieces
+
+
+def arrow(x, y, dx, dy, head: float = 0.2):
+    """The five points of an arrow from (x, y) along (dx, dy), as (xs, ys) of shape (..., 5).
+
+    The head takes the share `head` of the length. Made for axes of equal scale, and for a
+    moving `Line2D`: inputs broadcast.
+    """
+    x, y, dx, dy = np.broadcast_arrays(*(np.asarray(v, float) for v in (x, y, dx, dy)))
+    tip_x, tip_y = x + dx, y + dy
+    back_x, back_y = tip_x - head * dx, tip_y - head * dy
+    side_x, side_y = -0.5 * head * dy, 0.5 * head * dx
+    xs = np.stack([x, tip_x, back_x + side_x, tip_x, back_x - side_x], axis=-1)
+    ys = np.stack([y, tip_y, back_y + side_y, tip_y, back_y - side_y], axis=-1)
+    return xs, ys
+
+
+def contours(axes, function, bounds, *, levels: int = 14, power: float = 1.0, labels=("x₀", "x₁")):
+    """Height lines of ``function((..., 2)) → (...)`` in the window `bounds` (2, 2).
+
+    `power` below 1 puts more lines near the lowest point.
+    """
+    (left, right), (low, high) = np.asarray(bounds, float)
+    grid = np.stack(np.meshgrid(np.linspace(left, right, 161), np.linspace(low, high, 161)), -1)
+    z = function(grid)
+    bottom, top = float(z.min()), float(z.max())
+    at = bottom + (top - bottom) * np.linspace(0, 1, levels + 1) ** (1 / power)
+    axes.contourf(grid[..., 0], grid[..., 1], z, at, cmap=LAND, alpha=0.65)
+    axes.contour(grid[..., 0], grid[..., 1], z, at, colors="#7F97B2", linewidths=0.5)
+    axes.set(xlim=(left, right), ylim=(low, high), xlabel=labels[0], ylabel=labels[1])
+    axes.grid(False)
+
+
+# ------------------------------------------------------------------ figures
+
+
+def curves(xs, lines: Mapping[str, Sequence], *, xlabel: str, ylabel: str, alt: str,
+           log: str = "", marks: Mapping[str, float] | None = None, **size) -> Picture:
+    """One line for each entry of `lines` over `xs`, each in its own colour and line style.
+
+    `log` names the logarithmic axes ("", "x", "y", "xy"); `marks` draws a vertical line at each
+    value, with its name. Lines may be shorter than xs.
+    """
+    fig, [[axes]] = figure(alt=alt, **size)
+    for (name, ys), (color, style) in zip(lines.items(), STYLES):
+        ys = np.asarray(ys, float)
+        axes.plot(np.asarray(xs)[: len(ys)], ys, color=color, linestyle=style, label=name)
+    for name, at in (marks or {}).items():
+        axes.axvline(at, color=GREY, linewidth=1.2, linestyle=(0, (2, 2)))
+        axes.annotate(name, (at, 1.0), xycoords=("data", "axes fraction"), xytext=(4, -2),
+                      textcoords="offset points", va="top", color=GREY)
+    axes.set(xlabel=xlabel, ylabel=ylabel)
+    if "x" in log:
+        axes.set_xscale("log")
+    if "y" in log:
+        axes.set_yscale("log")
+    if len(lines) > 1:
+        axes.legend()
+    return fig
+
+
+def landscape(surface, path, *, alt: str, power: float = 0.4, **size) -> Picture:
+    """A map of `surface` with a walk (steps + 1, 2) on it, and the height at each step."""
+    fig, [[left, right]] = figure(2, alt=alt, width_ratios=[1.25, 1], height=3.6, **size)
+    contours(left, surface, surface.bounds, power=power)
+    left.plot(*path.T, color=ORANGE, marker="o", markersize=3, linewidth=1.5)
+    left.plot(*path[0], color="black", marker="s", linestyle="none", label="start")
+    left.plot(*path[-1], color="black", marker="*", markersize=13, linestyle="none", label="end")
+    left.legend(loc="upper left", frameon=True)
+    right.plot(surface(path), color=ORANGE, marker="o", markersize=3)
+    right.set(xlabel="step", ylabel="height")
+    return fig
+
+
+def endings(surface, starts, valleys, *, alt: str) -> Picture:
+    """Every start (m, 2) with the mark of the valley it ended in: an index into the minima."""
+    fig, [[axes]] = figure(alt=alt, width=5.6, height=4.4)
+    contours(axes, surface, surface.bounds, power=0.4)
+    looks = zip([BLUE, ORANGE, GREEN, PINK], ["o", "^", "s", "D"])
+    for k, (minimum, (color, marker)) in enumerate(zip(surface.minima, looks)):
+        axes.plot(*starts[valleys == k].T, color=color, marker=marker, markersize=4.5,
+                  markeredgecolor="white", markeredgewidth=0.4, linestyle="none")
+        axes.plot(*minimum, color=color, marker="*", markersize=17, markeredgecolor="black")
+    axes.set_title("stars: lowest points; marks: where walkers started")
+    return fig
+
+
+def slope_under_curve(f, df, low: float, high: float, *, alt: str) -> Picture:
+    """A function over its slope, with the places where the slope is zero."""
+    xs = np.linspace(low, high, 400)
+    fig, [[top], [bottom]] = figure(1, 2, alt=alt, height=4.6, sharex=True)
+    slope = df(xs)
+    crossing = xs[np.flatnonzero(np.diff(np.sign(slope)) != 0)]
+    top.plot(xs, f(xs), color=BLUE, linestyle="-")
+    bottom.plot(xs, slope, color=ORANGE, linestyle="--")
+    bottom.axhline(0, color=GREY, linewidth=1)
+    bottom.fill_between(xs, slope, 0, where=slope > 0, color=ORANGE, alpha=0.15)
+    bottom.fill_between(xs, slope, 0, where=slope < 0, color=BLUE, alpha=0.15)
+    for x in crossing:
+        for axes in (top, bottom):
+            axes.axvline(x, color=GREY, linewidth=1.2, linestyle=(0, (2, 2)))
+    top.set(ylabel="f(x)")
+    bottom.set(xlabel="x", ylabel="slope of f at x")
+    return fig
+
+
+def gradient_field(function, gradient, bounds, *, alt: str, scale: float | None = None) -> Picture:
+    """The gradient at 11 × 11 points of the window, as arrows on the map of the function."""
+    fig, [[axes]] = figure(alt=alt, width=5.0, height=4.4)
+    contours(axes, function, bounds)
+    (left, right), (low, high) = np.asarray(bounds, float)
+    inset = 0.06
+    xs = np.linspace(left + inset * (right - left), right - inset * (right - left), 11)
+    ys = np.linspace(low + inset * (high - low), high - inset * (high - low), 11)
+    points = np.stack(np.meshgrid(xs, ys), -1)
+    g = gradient(points)
+    axes.quiver(points[..., 0], points[..., 1], g[..., 0], g[..., 1], color=ORANGE, width=0.005,
+                angles="xy", scale_units="xy", scale=scale)
+    axes.set_aspect("equal")
+    return fig
+
+
+def three_flat_points(functions: Mapping[str, object], *, alt: str, reach: float = 1.0) -> Picture:
+    """Each function around the point (0, 0), as a surface in space."""
+    fig, [row] = figure(len(functions), alt=alt, width=7.4, height=2.9,
+                        subplot_kw={"projection": "3d"})
+    side = np.linspace(-reach, reach, 33)
+    grid = np.stack(np.meshgrid(side, side), -1)
+    for axes, (name, function) in zip(row, functions.items()):
+        axes.plot_surface(grid[..., 0], grid[..., 1], function(grid), cmap=LAND, linewidth=0.2,
+                          edgecolor=GREY, alpha=0.85, rstride=2, cstride=2)
+        axes.scatter([0], [0], [function(np.zeros(2))], color=ORANGE, s=45, depthshade=False)
+        axes.set(title=name, xlabel="x₀", ylabel="x₁", zlabel="f")
+        axes.set(xticks=[-1, 0, 1], yticks=[-1, 0, 1], zticks=[])
+        axes.tick_params(pad=-3)
+        axes.xaxis.labelpad = axes.yaxis.labelpad = -7
+        axes.zaxis.labelpad = -14
+        axes.set_box_aspect((1, 1, 0.75), zoom=0.92)
+    return fig
+
+
+def two_directions(surface, point, downhill, target, *, alt: str) -> Picture:
+    """At one point of a map: the way straight down, and the way to the lowest point."""
+    fig, [[axes]] = figure(alt=alt, width=7.0, height=3.0)
+    contours(axes, surface, surface.bounds, power=0.5)
+    point, target = np.asarray(point, float), np.asarray(target, float)
+    down = np.asarray(downhill, float) / np.linalg.norm(downhill) * 3.0
+    axes.plot(*arrow(*point, *down), color=ORANGE, label="against the gradient")
+    axes.plot(*arrow(*point, *(target - point), head=0.08), color="black", linestyle="--",
+              linewidth=1.5, label="to the lowest point")
+    axes.plot(*target, color="black", marker="*", markersize=14, linestyle="none")
+    axes.plot(*point, color="black", marker="o", linestyle="none")
+    axes.set_aspect("equal")
+    axes.legend(loc="lower left", frameon=True)
+    return fig
