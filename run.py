@@ -43,19 +43,19 @@ class Stop(Exception):
 
 def lab(options, extra):
     """open the course in JupyterLab (other arguments go to JupyterLab, such as --no-browser)"""
-    python = set_up([])
     port = options.port or next_free_port(FIRST_PORT)
     if not is_free(port):
-        raise Stop(f"port {port} is in use; choose another, or leave out --port to get a free one")
+        raise Stop(f"port {port} is in use: choose another, or leave out --port to get a free one")
     if not options.port and port != FIRST_PORT:
         say(f"Port {FIRST_PORT} is in use: taking {port}.")
+    python = set_up([])
     # JupyterLab refuses to run as root, the usual user of a container, unless told.
     as_root = ["--allow-root"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []
     say("Starting JupyterLab; Ctrl-C here ends it.")
     hand_over(
         [python, "-m", "jupyterlab", f"--ServerApp.root_dir={ROOT}"]
         + [f"--LabApp.default_url=/lab/tree/{FIRST_PAGE}"]
-        + [f"--ServerApp.port={port}", "--ServerApp.port_retries=0", *as_root, *extra]
+        + [f"--ServerApp.port={port}", *as_root, *extra]
     )
 
 
@@ -186,9 +186,12 @@ def install_torch(pip, versions, log):
     install = pip + ["--no-deps", next(r for r in requirements([], versions) if is_torch(r))]
     if sys.platform.startswith("linux"):
         cpu = install + ["--retries", "0", "--timeout", "15", "--index-url", CPU_INDEX]
-        if attempt(title, cpu, log)[0] == 0:
+        code, output = attempt(title, cpu, log)
+        if code == 0:
             return
-        title += " not reached: PyPI's, larger"
+        if explain(output) in (DISK_FULL, NOT_ALLOWED):  # a larger build would not help
+            raise failure(output, log)
+        title = "2/4 PyTorch, from PyPI instead (larger)"
     step(title, install, log)
 
 
@@ -257,7 +260,11 @@ def step(title, command, log):
     """Run `command`; if it fails, stop with a sentence that says why and where to read more."""
     code, output = attempt(title, command, log)
     if code:
-        raise Stop(f"{explain(output)} (All that was said is in {log.relative_to(ROOT)}.)")
+        raise failure(output, log)
+
+
+def failure(output, log):
+    return Stop(f"{explain(output)} (details: {log.relative_to(ROOT)})")
 
 
 def attempt(title, command, log):
@@ -267,32 +274,48 @@ def attempt(title, command, log):
         command, cwd=str(ROOT), env=environment(PYTHONUNBUFFERED="1"), stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, encoding="utf-8", errors="replace",
     )  # fmt: skip
-    lines = queue.Queue()
-    threading.Thread(target=lambda: [*map(lines.put, child.stdout), lines.put(None)]).start()
     try:
         with open(log, "a", encoding="utf-8") as file:
             file.write(f"$ {' '.join(command)}\n")
-            line = ""
-            while line is not None:
-                try:
-                    line = lines.get(timeout=0.5)
-                    if line is not None:
-                        output.append(line)
-                        file.write(line)
-                        at = doing(line) or at
-                except queue.Empty:
-                    pass
+            for line in lines_or_silence(child.stdout):
+                output.append(line)
+                file.write(line)
+                at = doing(line) or at
                 seconds = time.monotonic() - start
                 if sys.stdout.isatty() or seconds - shown > 5:
                     shown = seconds
                     progress(f"  {title} · {seconds:.0f} s · {at}")
-            code = child.wait()
-    finally:
-        if child.poll() is None:  # our own trouble: Ctrl-C, a full disk
-            child.terminate()
-            child.wait()
+    except BaseException:  # our own trouble, such as Ctrl-C or a full disk: end the child too
+        child.terminate()
+        child.wait()
+        raise
+    code = child.wait()
     progress(f"  {title} · {time.monotonic() - start:.0f} s · {'failed' if code else 'done'}", "\n")
     return code, "".join(output)
+
+
+def lines_or_silence(stream, patience=0.5):
+    """The lines of a stream as they come, and an empty one after each `patience` seconds of none.
+
+    A thread waits for the lines, because on Windows a pipe cannot be waited for with a limit.
+    """
+    lines = queue.Queue()
+
+    def listen():
+        with stream:
+            for line in stream:
+                lines.put(line)
+        lines.put(None)
+
+    threading.Thread(target=listen, daemon=True).start()
+    while True:
+        try:
+            line = lines.get(timeout=patience)
+        except queue.Empty:
+            line = ""
+        if line is None:
+            return
+        yield line
 
 
 def doing(line):
@@ -303,7 +326,7 @@ def doing(line):
     """
     words = line.split()
     if line.startswith("Installing collected packages:"):
-        return f"unpacking {len(words) - 3} packages, the longest part"
+        return "installing " + (words[3] if len(words) == 4 else f"{len(words) - 3} packages")
     if "Retrying (Retry(" in line:
         return "waiting for the network"
     match = re.match(r"\s*(Collecting|Downloading|Using cached|Processing) (\S+)(.*)", line)
@@ -331,14 +354,14 @@ def say(text):
 
 # --- Troubles, each in one sentence ---------------------------------------------------------------
 
-DISK_FULL = "the disk is full: make room for 1.5 GB (temporary files too), then run this again."
-NOT_ALLOWED = "no permission to write here: move the course into a folder of your own."
+DISK_FULL = "the disk is full: make room for 1.5 GB (temporary files too), then run this again"
+NOT_ALLOWED = "no permission to write here: move the course into a folder of your own"
 PYTHON = f"python{sys.version_info[0]}.{sys.version_info[1]}"
 
 
 def explain(output):
     """The likely cause of a failed installation, from all that pip or venv said."""
-    low = output.lower()
+    low = " ".join(output.lower().split())  # venv breaks its lines in the middle of a phrase
 
     def said(*texts):
         return any(text in low for text in texts)
@@ -346,27 +369,27 @@ def explain(output):
     if said("no space left", "errno 28]", "not enough space on the disk", "quota exceeded"):
         return DISK_FULL
     if said("ensurepip is not available", "no module named ensurepip", "no module named venv"):
-        return f"this Python cannot make environments: run `sudo apt install {PYTHON}-venv` first."
+        return f"this Python cannot make environments: run `sudo apt install {PYTHON}-venv` first"
     if said("permission denied", "errno 13]", "winerror 5]", "read-only file system"):
         return NOT_ALLOWED
     if said("long path support", "winerror 206]"):
-        return "a path is too long for Windows: move the course to C:\\descent or the like."
+        return "a path is too long for Windows: move the course to C:\\descent or the like"
     if said("certificate_verify_failed"):
-        return "the network's certificate is not trusted: set PIP_CERT to your network's own."
+        return "the network's certificate is not trusted: set PIP_CERT to your network's own"
     # Without a network, too, pip ends with "no matching distribution": it could find no version.
     missing = re.search(r"no matching distribution found for (\S+)", output, flags=re.I)
     retried = said("retrying (retry(", "max retries exceeded", "newconnectionerror", "proxyerror")
     if retried and (not missing or "(from versions: none)" in low):
-        return "the network cannot be reached: check connection and proxy, then run this again."
+        return "the network cannot be reached: check connection and proxy, then run this again"
     if missing:
         return (
             f"there is no build of {missing[1]} for {PYTHON} on this kind of machine: "
-            "use a 64-bit Python 3.11, which the course was tested with."
+            "use a 64-bit Python 3.11, which the course was tested with"
         )
     if said("resolutionimpossible", "conflicting dependencies"):
-        return "pyproject.toml and constraints.txt contradict each other: pip found no solution."
+        return "pyproject.toml and constraints.txt contradict each other: pip found no solution"
     last = [line.strip() for line in output.splitlines() if "error" in line.lower()][-1:]
-    return f"the installation failed: {last[0] if last else 'nothing was said about why'}."
+    return f"the installation failed: {last[0] if last else 'nothing was said about why'}"
 
 
 def explain_os_error(error):
@@ -375,14 +398,14 @@ def explain_os_error(error):
         return DISK_FULL
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         return NOT_ALLOWED
-    return f"the system refused: {error}."
+    return f"the system refused: {error}"
 
 
 def check_python(version=sys.version_info):
     if tuple(version[:2]) < OLDEST_PYTHON:
         raise Stop(
             "this is Python {}.{}, and the course needs {}.{} or newer: get it from "
-            "https://www.python.org/downloads/ and start run.py with it.".format(
+            "https://www.python.org/downloads/ and start run.py with it".format(
                 *version[:2], *OLDEST_PYTHON
             )
         )
@@ -403,7 +426,7 @@ def next_free_port(first):
     for port in range(first, first + 100):
         if is_free(port):
             return port
-    raise Stop(f"ports {first} to {first + 99} are all in use; name a free one with --port.")
+    raise Stop(f"ports {first} to {first + 99} are all in use; name a free one with --port")
 
 
 def read(path):
@@ -438,7 +461,7 @@ def main(arguments=None):
         print(f"\nrun.py: {stop}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("\nrun.py: interrupted; run the same command again to go on.", file=sys.stderr)
+        print("\nrun.py: interrupted; run the same command again to go on", file=sys.stderr)
         return 130
     except OSError as error:
         print(f"\nrun.py: {explain_os_error(error)}", file=sys.stderr)
