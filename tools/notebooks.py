@@ -126,6 +126,7 @@ def _run(
         client = NotebookClient(
             versions[0], timeout=CELL_TIMEOUT, kernel_name="python3", record_timing=False,
             resources={"metadata": {"path": str(cwd)}},
+            extra_arguments=["--IPKernelApp.log_level=40"],  # errors only
         )  # fmt: skip
         client.reset_execution_trackers()
         with client.setup_kernel(env=environment):
@@ -178,7 +179,7 @@ def canonical(notebook: NotebookNode, *, with_state: bool = False) -> NotebookNo
     """
     result = copy.deepcopy(notebook)
     state = result.metadata.get("widgets")
-    result.metadata = NotebookNode(kernelspec=KERNELSPEC, language_info=LANGUAGE)
+    result.metadata = nbformat.from_dict({"kernelspec": KERNELSPEC, "language_info": LANGUAGE})
     if with_state and state:
         result.metadata["widgets"] = state
     result.nbformat, result.nbformat_minor = 4, 5  # the first with cell ids

@@ -1,0 +1,584 @@
+"""What every stored notebook owes its readers, beyond the outputs that nbval compares.
+
+nbval does not look at images, execution counts, metadata or Markdown, and it passes a cell tagged
+raises-exception that raises nothing. A check here is a function (notebook, path) -> complaints.
+The second half of this file proves that each check can fail.
+"""
+
+import base64
+import copy
+import re
+import statistics
+import struct
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
+
+from tools.notebooks import LESSONS, canonical, execute, rerun, tags, to_text
+
+NOTEBOOKS = sorted(LESSONS.glob("*.ipynb"))
+SEEDS = range(1, 10)
+CHECKS = {}
+
+
+def check(function):
+    CHECKS[function.__name__] = function
+    return function
+
+
+# --- reading a notebook ----------------------------------------------------------------------
+
+
+def code(notebook):
+    """(number, cell) of the code cells that hold something."""
+    return [(n, c) for n, c in enumerate(notebook.cells, 1)
+            if c.cell_type == "code" and c.source.strip()]
+
+
+def markdown(notebook):
+    return [(n, c) for n, c in enumerate(notebook.cells, 1) if c.cell_type == "markdown"]
+
+
+def outputs(notebook):
+    return [(n, output) for n, cell in code(notebook) for output in cell.outputs]
+
+
+def texts(output):
+    """All that an output says in words."""
+    yield output.get("text", "")
+    yield output.get("evalue", "")
+    yield from output.get("traceback", [])
+    yield from (v for kind, v in output.get("data", {}).items() if kind.startswith("text/"))
+
+
+def said(notebook):
+    return [(n, text) for n, output in outputs(notebook) for text in texts(output)]
+
+
+def prose(source):
+    """Markdown without its code."""
+    return re.sub(r"```.*?```|`[^`]*`", "", source, flags=re.DOTALL)
+
+
+def is_lesson(path):
+    return re.match(r"\d\d_", path.name) and not path.name.startswith("00")
+
+
+def lines(source):
+    return len([line for line in source.splitlines() if line.strip()])
+
+
+# --- the checks: outputs -----------------------------------------------------------------------
+
+
+@check
+def counts_its_cells_from_one(notebook, path):
+    for expected, (n, cell) in enumerate(code(notebook), 1):
+        if cell.execution_count != expected:
+            yield f"cell {n} has execution count {cell.execution_count}, expected {expected}"
+
+
+@check
+def writes_nothing_to_stderr(notebook, path):
+    for n, output in outputs(notebook):
+        if output.get("name") == "stderr":
+            yield f"cell {n} writes to stderr: {output.text[:60]!r}"
+
+
+@check
+def raises_where_it_says_so_and_nowhere_else(notebook, path):
+    for n, cell in code(notebook):
+        raised = any(output.output_type == "error" for output in cell.outputs)
+        if raised != ("raises-exception" in tags(cell)):
+            yield f"cell {n} " + ("raises" if raised else "is to raise, but does not")
+
+
+@check
+def shows_no_address_and_no_path(notebook, path):
+    address = r"\bat 0x[0-9a-fA-F]+|\bobject at\b"
+    folder = r"(?<![\w.])(?:~|/(?:home|root|tmp|Users|usr|opt|var|work|mnt|private)|[A-Z]:)[\\/]\w"
+    for n, text in said(notebook):
+        if found := re.search(f"{address}|{folder}|site-packages", text):
+            yield f"cell {n} shows {found[0]!r}: it differs from one machine or run to the next"
+
+
+@check
+def prints_at_most_three_significant_digits(notebook, path):
+    for n, output in outputs(notebook):
+        # HTML has sizes and colours; what it says in words stands in text/plain as well.
+        text = output.get("text", "") + output.get("data", {}).get("text/plain", "")
+        for number in re.findall(r"(?<![\w.])\d[\d,]*\.\d+(?![\w.]*\d)", text):
+            if len(re.sub(r"\D", "", number).lstrip("0")) > 3:
+                yield f"cell {n} prints {number}"
+
+
+@check
+def is_small(notebook, path):
+    size = len(to_text(notebook).encode())
+    if size >= 1.5e6:
+        yield f"{size / 1e6:.1f} MB"
+
+
+@check
+def stores_no_widgets(notebook, path):
+    if "widgets" in notebook.metadata:
+        yield "the notebook's metadata have widget state"
+    for n, output in outputs(notebook):
+        if any("widget" in kind for kind in output.get("data", {})):
+            yield f"cell {n} stores a widget's view, which nobody can show without its state"
+
+
+@check
+def describes_every_picture(notebook, path):
+    for n, output in outputs(notebook):
+        for kind in output.get("data", {}):
+            if kind.startswith("image/"):
+                alt = output.get("metadata", {}).get(kind, {}).get("alt", "")
+                if len(alt.split()) < 4:
+                    yield f"cell {n}: {kind} needs alt text, a sentence, in its metadata: {alt!r}"
+    sources = [(n, cell.source) for n, cell in markdown(notebook)] + said(notebook)
+    for n, text in sources:
+        for image in re.findall(r"<img\b[^>]*>", text):
+            if not re.search(r"""\balt\s*=\s*["'][^"']""", image):
+                yield f"cell {n}: an <img> has no alt text"
+        if re.search(r"!\[\s*\]\(", text):
+            yield f"cell {n}: a Markdown picture has no alt text"
+
+
+@check
+def stores_pictures_without_versions_and_dates(notebook, path):
+    for n, output in outputs(notebook):
+        if "image/png" in output.get("data", {}):
+            for kind in png_chunks(base64.b64decode(output.data["image/png"])):
+                if kind in (b"tEXt", b"zTXt", b"iTXt", b"tIME"):
+                    yield f"cell {n}: the PNG has {kind.decode()}; save it with Software=None"
+
+
+def png_chunks(png):
+    at = 8
+    while at < len(png):
+        (length,) = struct.unpack(">I", png[at : at + 4])
+        yield png[at + 4 : at + 8]
+        at += 12 + length
+
+
+@check
+def is_stored_in_canonical_form(notebook, path):
+    if to_text(canonical(notebook)) != to_text(notebook):
+        yield f"run `python3 run.py build {path.stem}`"
+
+
+# --- the checks: style -----------------------------------------------------------------------
+
+
+@check
+def has_25_to_45_cells(notebook, path):
+    if is_lesson(path) and not 25 <= len(notebook.cells) <= 45:
+        yield f"{len(notebook.cells)} cells"
+
+
+@check
+def keeps_code_cells_short(notebook, path):
+    sizes = [(n, lines(cell.source)) for n, cell in code(notebook)]
+    for n, size in sizes:
+        if size > 25:
+            yield f"cell {n} has {size} lines, more than 25"
+    if sizes and statistics.median(size for _, size in sizes) > 6:
+        yield "the median code cell has more than 6 lines"
+
+
+@check
+def begins_with_imports_seed_and_style(notebook, path):
+    n, first = code(notebook)[0]
+    left = [line for line in first.source.splitlines() if line.strip()]
+    if "parameters" not in tags(first):
+        yield f"cell {n} is not tagged `parameters`"
+    for line in ("SEED = 0", "plots.use_style()"):
+        if line not in left:
+            yield f"cell {n} lacks the line {line}"
+    others = [line for line in left if line not in ("SEED = 0", "plots.use_style()")]
+    strange = [line for line in others if not re.match(r"(import|from) \w", line)]
+    if strange or not others:
+        yield f"cell {n} holds imports, SEED and style, nothing else: {strange}"
+
+
+@check
+def has_explorers_predictions_and_your_turns(notebook, path):
+    if not is_lesson(path):
+        return
+    sources = [cell.source for _, cell in code(notebook)]
+    explorers = sum(o.get("data", {}).get("text/plain", "").startswith("Explorer:")
+                    for _, o in outputs(notebook))
+    for what, count, low, high in [
+        ("explorers", explorers, 1, 3),
+        ("predictions", sum(len(re.findall(r"\bpredict\(", s)) for s in sources), 4, 8),
+        ("your turns", sum("your-turn" in tags(c) for _, c in code(notebook)), 2, 4),
+    ]:
+        if not low <= count <= high:
+            yield f"{count} {what}, expected {low} to {high}"
+
+
+@check
+def talks_to_its_reader_as_an_equal(notebook, path):
+    for n, cell in markdown(notebook):
+        for word in re.findall(r"\b(?:simply|just|obviously)\b", prose(cell.source), re.I):
+            yield f"cell {n} says {word!r}"
+
+
+@check
+def links_to_things_that_exist(notebook, path):
+    headings = re.findall(r"(?m)^#+ +(.*?)\s*$", "\n".join(c.source for _, c in markdown(notebook)))
+    anchors = {re.sub(r"[`*_$]", "", h).replace(" ", "-").lower() for h in headings}
+    for n, cell in markdown(notebook):
+        text = prose(cell.source)
+        found = re.findall(r"\]\(<?([^)\s>]+)", text)
+        found += re.findall(r"""\b(?:href|src)\s*=\s*["']([^"']+)""", text)
+        for target in found:
+            file, _, anchor = target.partition("#")
+            if re.match(r"[a-z]+:", target):  # https:, mailto:, attachment:
+                continue
+            if file and not (path.parent / file).exists():
+                yield f"cell {n} links to {file}, which does not exist"
+            if not file and anchor.lower() not in anchors:
+                yield f"cell {n} links to #{anchor}, which is no heading of this notebook"
+
+
+@check
+def uses_nothing_that_cannot_be_tested_or_shown(notebook, path):
+    banned = (r"\b(?:interact|interact_manual|interactive_output|clear_output|plt\.show)\b"
+              r"|\b(?:interactive|Output)\s*\(|^\s*%matplotlib")
+    for n, cell in code(notebook):
+        if found := re.search(banned, cell.source, re.MULTILINE):
+            yield f"cell {n} uses {found[0].strip()}"
+
+
+# --- the checks: your turn -----------------------------------------------------------------------
+
+
+def turns(notebook):
+    """(number of the stub, stub, check cell, the cells up to the solution, solution or None)."""
+    cells = notebook.cells
+    for i, cell in enumerate(cells):
+        if "your-turn" not in tags(cell):
+            continue
+        checker = cells[i + 1] if i + 1 < len(cells) else None
+        between, solution = [], None
+        for later in cells[i + 2 :]:
+            if "solution" in tags(later):
+                solution = later
+            if solution is not None or later.cell_type == "code":
+                break
+            between.append(later)
+        yield i + 1, cell, checker, between, solution
+
+
+def solution_code(cell):
+    """The Python of a folded solution, or None if the cell is none."""
+    folded = re.search(
+        r"<details\b[^>]*>\s*<summary\b[^>]*>\s*(?:<\w+>)?Solution.*?</summary>.*?"
+        r"```python\n(.*?)\n```.*?</details>", cell.source, re.DOTALL)
+    return folded and folded[1]
+
+
+@check
+def follows_each_stub_with_check_and_folded_solution(notebook, path):
+    for n, _, checker, _, solution in turns(notebook):
+        if checker is None or "check" not in tags(checker) or "check(" not in checker.source:
+            yield f"cell {n + 1} must be tagged `check` and call check(…), as cell {n} is a stub"
+        if solution is None:
+            yield f"the stub in cell {n} has no Markdown cell tagged `solution` before more code"
+        elif solution_code(solution) is None:
+            yield (f"the solution of cell {n} must be <details> with a <summary> that starts with "
+                   "Solution, around a ```python block")
+
+
+@check
+def tells_unsolved_stubs_that_they_are_not_done(notebook, path):
+    for n, _, checker, _, _ in turns(notebook):
+        if checker is not None:
+            answer = "".join(t for o in checker.get("outputs", []) for t in texts(o))
+            if "not done yet" not in answer or "✓" in answer:
+                yield f"the check of the stub in cell {n} says {answer[:60]!r}, not 'not done yet'"
+
+
+def solved(notebook):
+    """A copy in which every stub is replaced by its solution."""
+    result = copy.deepcopy(notebook)
+    for _, stub, _, _, solution in turns(result):
+        stub.source = solution_code(solution)
+    return result
+
+
+def unconvinced_checks(notebook, name, cwd):
+    """Complaints about check cells that do not accept the notebook's own solutions."""
+    executed = execute(solved(notebook), name, cwd)
+    complaints = []
+    for n, _, checker, _, _ in turns(executed):
+        answer = "".join(t for o in checker.outputs for t in texts(o))
+        if "✓" not in answer or "✗" in answer:
+            complaints.append(f"the solution of cell {n} is answered with {answer[:120]!r}")
+    return complaints
+
+
+# --- applied to every notebook -------------------------------------------------------------------
+
+every_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+
+
+def test_there_are_notebooks():
+    assert "00_start_here" in [path.stem for path in NOTEBOOKS]
+
+
+@every_notebook
+@pytest.mark.parametrize("name", CHECKS)
+def test_notebook(path, name):
+    complaints = list(CHECKS[name](nbformat.read(path, as_version=4), path))
+    assert not complaints
+
+
+@every_notebook
+def test_folded_solutions_pass_their_checks(path):
+    notebook = nbformat.read(path, as_version=4)
+    complaints = unconvinced_checks(notebook, path.stem, path.parent)
+    assert not complaints
+
+
+@pytest.mark.slow
+@every_notebook
+def test_verdicts_hold_for_every_seed(path):
+    errors = rerun(nbformat.read(path, as_version=4), SEEDS, path.stem, path.parent)
+    assert not errors
+
+
+# --- each check passes a good notebook and fails a bad one ---------------------------------------
+
+PNG = base64.b64encode(
+    b"\x89PNG\r\n\x1a\n" + struct.pack(">I4sI", 0, b"IEND", 0xAE426082)).decode()
+DATED = base64.b64encode(base64.b64decode(PNG) + struct.pack(">I", 1) + b"tEXtx1234").decode()
+ALT = {"image/png": {"alt": "A curve that falls and rises again."}}
+
+
+def printed(text, name="stdout"):
+    return new_output("stream", name=name, text=text)
+
+
+def shown(metadata=None, **data):
+    data = {kind.replace("_", "/"): value for kind, value in data.items()}
+    return new_output("display_data", data=data, metadata=metadata or {})
+
+
+def failed(name="ValueError", traceback=()):
+    return new_output("error", ename=name, evalue="no", traceback=list(traceback))
+
+
+def good():
+    """A short notebook, 01_good.ipynb, that passes every check."""
+    def turn(name):
+        return [
+            new_code_cell(f"def {name}(x):\n    ..."),
+            new_code_cell(f"check({name})", outputs=[printed("not done yet\n")]),
+            new_markdown_cell("<details><summary>Hint 1</summary>\n\nThink.\n\n</details>"),
+            new_markdown_cell(
+                "<details><summary>Solution</summary>\n\n"
+                f"```python\ndef {name}(x):\n    return x  # just x\n```\n\n</details>"),
+        ]
+
+    cells = [
+        new_markdown_cell("# Which way?\n[next](01_good.ipynb) [here](#Which-way?)"),
+        new_code_cell("from course_utils import plots\nSEED = 0\nplots.use_style()"),
+        new_code_cell("show()", outputs=[
+            shown(ALT, image_png=PNG, text_plain="Explorer: slope 0.25 at step 1,000")]),
+        new_code_cell("1 / 0", outputs=[failed("ZeroDivisionError", ["Cell In[3], line 1"])]),
+        new_code_cell("2.5", outputs=[new_output(
+            "execute_result", data={"text/plain": "2.5"}, execution_count=4)]),
+        *[new_code_cell(f"predict('{i}')") for i in range(4)],
+        *turn("f"), *turn("g"),
+        *[new_markdown_cell("Text with `just` one word. ![a line](01_good.ipynb)")
+          for _ in range(8)],
+    ]
+    notebook = new_notebook(cells=cells)
+    count = 0
+    for position, cell in enumerate(cells):
+        cell.id = f"cell-{position}"
+        if cell.cell_type == "code":
+            count += 1
+            cell.execution_count = count
+        if cell.source.startswith("def "):
+            cell.metadata.tags = ["your-turn"]
+        elif cell.source.startswith("check("):
+            cell.metadata.tags = ["check"]
+        elif "Solution" in cell.source:
+            cell.metadata.tags = ["solution"]
+    cells[1].metadata.tags = ["parameters"]
+    cells[3].metadata.tags = ["raises-exception"]
+    return canonical(notebook)
+
+
+@pytest.fixture
+def path(tmp_path):
+    path = tmp_path / "01_good.ipynb"
+    path.write_text("")
+    return path
+
+
+@pytest.mark.parametrize("name", CHECKS)
+def test_a_good_notebook_passes(name, path):
+    assert list(CHECKS[name](good(), path)) == []
+
+
+def set_source(number, source):
+    return lambda notebook: notebook.cells[number - 1].update(source=source)
+
+
+def append_source(number, source):
+    def change(notebook):
+        notebook.cells[number - 1].source += source
+    return change
+
+
+def set_output(number, *new):
+    return lambda notebook: notebook.cells[number - 1].update(outputs=list(new))
+
+
+def set_tags(number, *new):
+    return lambda notebook: notebook.cells[number - 1].metadata.update(tags=list(new))
+
+
+def prints(text):
+    return set_output(3, printed(text))
+
+
+def in_traceback(text):
+    return set_output(4, failed(traceback=[text]))
+
+
+VIEW = {"application/vnd.jupyter.widget-view+json": {"model_id": "1"}, "text/plain": "x"}
+
+BAD = {
+    counts_its_cells_from_one: [
+        lambda nb: nb.cells[2].update(execution_count=None),
+        lambda nb: nb.cells[2].update(execution_count=7),
+        lambda nb: nb.cells[1].update(execution_count=2),
+    ],
+    writes_nothing_to_stderr: [set_output(3, printed("a warning", "stderr"))],
+    raises_where_it_says_so_and_nowhere_else: [set_tags(4), set_output(4), set_output(3, failed())],
+    shows_no_address_and_no_path: [
+        prints("<function f at 0x7f3a>"), prints("<object object at 12>"), prints("/home/ada/x.py"),
+        prints("C:\\Users\\ada"), prints("~/course"), prints("File '/tmp/a'"),
+        in_traceback("File /work/x.py"), set_output(3, shown(text_html="<b>/Users/ada</b>")),
+    ],
+    prints_at_most_three_significant_digits: [
+        prints("slope 3.142"), prints("(0.5, 0.12345)"), prints("1234.5"), prints("1,234.5 ≈"),
+        set_output(3, shown(text_plain="tensor(0.1235)")), prints("ends with 3.1416."),
+    ],
+    is_small: [lambda nb: set_output(3, printed("x" * 1_500_000))(nb)],
+    stores_no_widgets: [
+        lambda nb: nb.metadata.update(widgets={}),
+        set_output(3, new_output("display_data", data=VIEW)),
+    ],
+    describes_every_picture: [
+        set_output(3, shown(image_png=PNG)),
+        set_output(3, shown({"image/png": {"alt": "figure"}}, image_png=PNG)),
+        set_output(3, shown(**{"image_svg+xml": "<svg/>"})),
+        set_output(3, shown(text_html="<img src='x.png'>")),
+        set_source(1, "<img src='x.png' alt=''>"), set_source(1, "![ ](x.png)"),
+    ],
+    stores_pictures_without_versions_and_dates: [set_output(3, shown(ALT, image_png=DATED))],
+    is_stored_in_canonical_form: [
+        lambda nb: nb.metadata.language_info.update(version="3.11.7"),
+        lambda nb: nb.cells[2].metadata.update(scrolled=True),
+        set_output(3, printed("a"), printed("b")),
+    ],
+    has_25_to_45_cells: [lambda nb: nb.cells.pop(), lambda nb: nb.cells.extend(nb.cells[-1:] * 25)],
+    keeps_code_cells_short: [
+        set_source(5, "x = 1\n" * 26),
+        lambda nb: [cell.update(source="x\n" * 7) for cell in nb.cells if cell.cell_type == "code"],
+    ],
+    begins_with_imports_seed_and_style: [
+        set_tags(2), append_source(2, "\nx = 1"), set_source(2, "import numpy as np\nSEED = 0"),
+        set_source(2, "SEED = 0\nplots.use_style()"),
+        set_source(2, "import numpy\nSEED = 1\nplots.use_style()"),
+        lambda nb: nb.cells.insert(0, new_code_cell("import numpy")),
+    ],
+    has_explorers_predictions_and_your_turns: [
+        set_output(3, printed("no explorer")), set_source(6, "1"), set_tags(10),
+        append_source(6, "\n" + "predict()\n" * 5),
+    ],
+    talks_to_its_reader_as_an_equal: [
+        set_source(1, "It is simply so."), set_source(1, "Just look."),
+        set_source(1, "Obviously."), append_source(12, " It is just so."),
+    ],
+    links_to_things_that_exist: [
+        set_source(1, "[x](no_such_file.ipynb)"), set_source(1, "[x](no_such.ipynb#part)"),
+        set_source(1, "[x](#no-such-heading)"), set_source(1, "<a href='no_such'>x</a>"),
+        set_source(1, "![a picture](no_such.png)"),
+    ],
+    uses_nothing_that_cannot_be_tested_or_shown: [
+        set_source(3, source) for source in (
+            "interact(f, x=1)", "@interact", "from ipywidgets import interact, fixed",
+            "import interact", "interactive_output(f)", "out = widgets.Output()", "clear_output()",
+            "plt.show()", "%matplotlib widget", "interactive (f)",
+        )
+    ],
+    follows_each_stub_with_check_and_folded_solution: [
+        set_tags(11), set_source(11, "f(1)"), set_tags(13), set_source(13, "Solution: x"),
+        set_source(13, "<details><summary>Answer</summary>\n```python\nx\n```\n</details>"),
+        set_source(13, "<details><summary>Solution</summary>\nx\n</details>"),
+        lambda nb: nb.cells.insert(12, new_code_cell("1")),
+        lambda nb: nb.cells.append(nb.cells[9]),
+    ],
+    tells_unsolved_stubs_that_they_are_not_done: [
+        set_output(11), set_output(11, printed("✗ wrong")), set_output(11, printed("✓ right")),
+    ],
+}  # fmt: skip
+
+
+def test_every_check_has_been_seen_to_fail():
+    assert {function.__name__ for function in BAD} == set(CHECKS)
+
+
+@pytest.mark.parametrize(
+    ("function", "spoil"),
+    [pytest.param(f, spoil, id=f"{f.__name__}-{i}")
+     for f, spoils in BAD.items() for i, spoil in enumerate(spoils)],
+)
+def test_a_bad_notebook_fails(function, spoil, path):
+    notebook = good()
+    spoil(notebook)
+    complaints = list(function(notebook, path))
+    assert complaints and all(isinstance(c, str) for c in complaints)
+
+
+@pytest.mark.parametrize("text", [
+    "halves in 1,000 steps", "2.13.0 is installed", "0.00123", "1.23e-05", "x0.12345", "3 of 1000",
+])
+def test_whole_numbers_versions_and_small_numbers_are_not_too_long(text, path):
+    notebook = good()
+    prints(text)(notebook)
+    assert not list(prints_at_most_three_significant_digits(notebook, path))
+
+
+EXERCISE = """\
+def check(f):
+    print("not done yet" if f(2) is ... else "✓" if f(2) == 4 else "✗ f(2) is", f(2))"""
+
+
+@pytest.mark.parametrize(("solution", "complaints"), [("x * x", 0), ("x + 1", 1), ("...", 1)])
+def test_a_solution_is_accepted_if_and_only_if_its_check_is_convinced(
+    solution, complaints, tmp_path
+):
+    notebook = new_notebook(cells=[
+        new_code_cell(EXERCISE),
+        new_code_cell("def f(x):\n    return ...", metadata={"tags": ["your-turn"]}),
+        new_code_cell("check(f)", metadata={"tags": ["check"]}),
+        new_markdown_cell(
+            f"<details><summary>Solution</summary>\n\n```python\ndef f(x):\n    return {solution}\n"
+            "```\n</details>", metadata={"tags": ["solution"]}),
+    ])  # fmt: skip
+    assert len(unconvinced_checks(notebook, "01", tmp_path)) == complaints
+
+
+def test_the_paths_of_this_module_are_real():
+    assert isinstance(LESSONS, Path) and LESSONS.parent.joinpath("pyproject.toml").is_file()
