@@ -110,7 +110,7 @@ def set_up(extras, versions="pinned"):
     if python.is_file() and is_current(stamp, wanted):
         return str(python)
 
-    say(f"Setting up {venv.name}, once: about 2 minutes and 1.5 GB. Interrupt it if you must;")
+    say(f"Setting up {venv.name}, once: about 2 minutes and 2 GB. Interrupt it if you must;")
     say("the same command goes on from there.")
     if stamp.exists():
         stamp.unlink()  # from here until the end, this environment is not ready
@@ -269,7 +269,7 @@ def failure(output, log):
 
 def attempt(title, command, log):
     """Run `command`, showing what it is at; return its exit code and output, kept in `log` too."""
-    start, shown, at, output = time.monotonic(), 0.0, "", []
+    start, shown, at, output = time.monotonic(), 0.0, "starting", []
     child = subprocess.Popen(
         command, cwd=str(ROOT), env=environment(PYTHONUNBUFFERED="1"), stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, encoding="utf-8", errors="replace",
@@ -354,7 +354,7 @@ def say(text):
 
 # --- Troubles, each in one sentence ---------------------------------------------------------------
 
-DISK_FULL = "the disk is full: make room for 1.5 GB (temporary files too), then run this again"
+DISK_FULL = "the disk is full: make room for 2 GB (temporary files too), then run this again"
 NOT_ALLOWED = "no permission to write here: move the course into a folder of your own"
 PYTHON = f"python{sys.version_info[0]}.{sys.version_info[1]}"
 

@@ -1,4 +1,7 @@
-"""Binder: does repo2docker read binder/ as we mean it?  Nothing is built; no Docker is needed."""
+"""Binder and CI: does repo2docker read binder/ as we mean it, and .ci/run do what it says?
+
+Nothing is built or installed; no Docker is needed.
+"""
 
 import os
 import shutil
@@ -59,3 +62,23 @@ def test_start_becomes_the_program_it_is_given():
     code = "import os; print(os.environ['OMP_NUM_THREADS'], os.getppid())"
     done = subprocess.run([*start, code], stdout=subprocess.PIPE, encoding="utf-8", check=True)
     assert done.stdout.split() == ["1", str(os.getpid())]
+
+
+@pytest.mark.parametrize("browser", [True, False])
+def test_ci_fetches_a_browser_only_where_there_is_none_and_then_tests(tmp_path, browser):
+    stand_ins = {
+        "python3": f"[ $1 = run.py ] && echo python3 $@ || exit {0 if browser else 1}",
+        "apt-get": "echo apt-get $@",
+        "sudo": "$@",
+    }
+    for name, body in stand_ins.items():
+        (tmp_path / name).write_text(f"#!/bin/sh\n{body}\n")
+        (tmp_path / name).chmod(0o755)
+    done = subprocess.run(
+        [str(ROOT / ".ci" / "run")],
+        cwd=tmp_path,
+        env={**os.environ, "PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}"},
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, encoding="utf-8", check=True,
+    )  # fmt: skip
+    fetched = ["apt-get update", "apt-get install -y --no-install-recommends chromium fonts-noto-cjk"]
+    assert done.stdout.splitlines() == [*([] if browser else fetched), "python3 run.py test"]
