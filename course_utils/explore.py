@@ -38,6 +38,7 @@ from matplotlib.colors import to_hex, to_rgba
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.markers import MarkerStyle
+from PIL import Image
 
 __all__ = ["lookup", "live", "Explorer", "Lookup", "Live"]
 
@@ -434,14 +435,17 @@ class Live(Explorer):
 
 
 def png(fig: Figure) -> bytes:
-    """The figure as PNG bytes, the same bytes for the same figure on every run."""
+    """The figure as PNG bytes, the same bytes for the same figure on every run.
+
+    256 colours are enough for a figure, and make its file about a third as large.
+    """
+    raw = io.BytesIO()
+    fig.savefig(raw, format="rgba", dpi=CSS_DPI * PIXELS_PER_CSS)
+    size = tuple(round(side * CSS_DPI * PIXELS_PER_CSS) for side in fig.get_size_inches())
+    pixels = Image.frombytes("RGBA", size, raw.getvalue()).convert("RGB")
     buffer = io.BytesIO()
-    before = fig.get_dpi()
-    try:
-        fig.savefig(buffer, format="png", dpi=CSS_DPI * PIXELS_PER_CSS,
-                    metadata={"Software": None})
-    finally:
-        fig.set_dpi(before)
+    pixels.quantize(256, Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE).save(
+        buffer, format="PNG", optimize=True)
     return buffer.getvalue()
 
 

@@ -231,12 +231,12 @@ def line_fit(x, y) -> Lookup:
     """
     x, y = np.asarray(x, float), np.asarray(y, float)
     best_w, best_b = np.polyfit(x, y, 1)
-    ws = (np.linspace(-1.6, 1.6, 41) + best_w).round(2)
+    ws = (np.linspace(-1.8, 1.8, 41) + best_w).round(2)
     bs = (np.linspace(-2.8, 2.8, 29) + best_b).round(2)
     alt = ("Three linked views of one line. Left: the line among the data, with the square of "
            "each error. Middle: the same line as a point (w, b) on the map of the loss, with an "
            "arrow against the gradient. Right: the loss along w, with its tangent.")
-    fig, [[data, land, cut]] = figure(3, alt=alt, width=9.6, height=3.75)
+    fig, [[data, land, cut]] = figure(3, alt=alt, width=9.6, height=3.9, width_ratios=[1.2, 0.8, 1])
 
     data.plot(x, y, color="black", marker="o", markersize=5, linestyle="none")
     squares = PolyCollection([], facecolors=ORANGE + "26", edgecolors=ORANGE, linewidths=0.8,
@@ -251,8 +251,9 @@ def line_fit(x, y) -> Lookup:
     window = [[ws[0], ws[-1]], [bs[0], bs[-1]]]
     contours(land, lambda p: line_fit_at(x, y, p[..., 0], p[..., 1]).loss, window, power=0.45,
              labels=("slope w of the line", "intercept b"))
+    land.set_aspect("equal")  # so that the arrow stands at a right angle to the height lines
     land.plot(best_w, best_b, color="black", marker="+", markersize=10, linestyle="none")
-    land.set_title("parameters: the line is one point")
+    land.set_title("all lines: this is one point")
     slice_line, = land.plot([], [], color=GREY, linestyle="--", linewidth=1.4, label="slice")
     way, = land.plot([], [], color=ORANGE, linewidth=2.2, label="against the gradient")
     dot, = land.plot([], [], color=BLUE, marker="o", markersize=9, linestyle="none", label="(w, b)")

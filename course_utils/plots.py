@@ -71,6 +71,7 @@ def figure(
         fig = Picture(figsize=(width, height))
         FigureCanvasAgg(fig)
         fig.alt = alt
+        fig.get_layout_engine().set(w_pad=0.08, h_pad=0.08)  # so that no label touches the edge
         return fig, fig.subplots(rows, columns, squeeze=False, **axes)
 
 
@@ -206,13 +207,12 @@ def three_flat_points(functions: Mapping[str, object], *, alt: str, reach: float
     for axes, (name, function) in zip(row, functions.items()):
         axes.plot_surface(grid[..., 0], grid[..., 1], function(grid), cmap=LAND, linewidth=0.2,
                           edgecolor=GREY, alpha=0.85, rstride=2, cstride=2)
-        axes.scatter([0], [0], [function(np.zeros(2))], color=ORANGE, s=45, depthshade=False)
-        axes.set(title=name, xlabel="x₀", ylabel="x₁", zlabel="f")
-        axes.set(xticks=[-1, 0, 1], yticks=[-1, 0, 1], zticks=[])
-        axes.tick_params(pad=-3)
-        axes.xaxis.labelpad = axes.yaxis.labelpad = -7
-        axes.zaxis.labelpad = -14
-        axes.set_box_aspect((1, 1, 0.75), zoom=0.92)
+        axes.computed_zorder = False  # else the surface hides the point
+        axes.scatter([0], [0], [function(np.zeros(2))], color=ORANGE, s=60, zorder=5,
+                     depthshade=False)
+        axes.set(title=name, xlabel="x₀", ylabel="x₁", zlabel="f", xticks=[], yticks=[], zticks=[])
+        axes.xaxis.labelpad = axes.yaxis.labelpad = axes.zaxis.labelpad = -12
+        axes.set_box_aspect((1, 1, 0.75), zoom=1.0)
     return fig
 
 
