@@ -107,6 +107,8 @@ def set_up(extras, versions="pinned"):
     venv = ROOT / (".venv" if versions == "pinned" else f".venv-{versions}")
     python = venv / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
     stamp, wanted = venv / "setup.stamp", stamp_text(extras)
+    if versions == "newest":  # what is newest changes from day to day: never taken for ready
+        shutil.rmtree(venv, ignore_errors=True)
     if python.is_file() and is_current(stamp, wanted):
         return str(python)
 
@@ -205,7 +207,7 @@ def requirements(extras, versions):
     table = tomllib.loads(read(ROOT / "pyproject.toml"))["project"]
     ranges = table["dependencies"] + sum((table["optional-dependencies"][e] for e in extras), [])
     if versions == "newest":
-        return ["--upgrade", *filter(is_torch, ranges), "-e", project]
+        return [*filter(is_torch, ranges), "-e", project]
     return [text.replace(">=", "==") for text in ranges] + ["-e", project]
 
 

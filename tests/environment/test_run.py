@@ -3,6 +3,7 @@
 import ast
 import errno
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -193,15 +194,42 @@ def test_each_end_of_the_ranges_has_its_own_environment(project):
     assert not (folder / ".venv").exists()
 
 
+def test_lock_writes_what_it_froze_to_every_place(project, monkeypatch):
+    folder, _ = project
+    (folder / "binder").mkdir()
+    shutil.copy(ROOT / "environment.yml", folder)
+    shutil.copy(ROOT / "environment.yml", folder / "binder")
+    lines = run.read(folder / "constraints.txt").splitlines(keepends=True)
+    header = "".join(line for line in lines if line.startswith("#"))
+    names = re.findall(r"- (\S+)==", run.read(folder / "environment.yml"))
+    frozen = "".join(f"{name}==99.{i}\n" for i, name in enumerate(names))
+    frozen = re.sub(r"^torch==.*", r"\g<0>+cpu", frozen, flags=re.M)
+    answer = subprocess.CompletedProcess([], 0, stdout=frozen)
+    monkeypatch.setattr(run.subprocess, "run", lambda *args, **options: answer)
+    assert run.main(["lock"]) == 0
+    assert run.read(folder / "constraints.txt") == header + frozen.replace("+cpu", "")
+    written = run.read(folder / "environment.yml")
+    assert re.findall(r"==(\S+)", written) == [f"99.{i}" for i in range(len(names))]
+    assert run.read(folder / "binder" / "environment.yml") == written
+
+
 def test_lowest_turns_every_bound_into_a_pin():
     lowest = run.requirements(["test"], "lowest")
-    assert "numpy==2.0" in lowest and "pytest==8.2" in lowest
-    assert "-c" not in lowest and not any(">=" in text for text in lowest)
+    *pinned, _, project = lowest
+    assert project == ".[test]" and all(re.fullmatch(r"[\w-]+==[\d.]+", text) for text in pinned)
+    assert {text.split("==")[0] for text in pinned} > {"numpy", "torch", "pytest"}
 
 
 def test_newest_ignores_the_constraints():
-    newest = run.requirements(["test"], "newest")
-    assert "-c" not in newest and "--upgrade" in newest
+    torch, *course = run.requirements(["test"], "newest")
+    assert torch.startswith("torch>=") and course == ["-e", ".[test]"]
+
+
+def test_newest_is_made_anew_each_time(project):
+    _, steps = project
+    run.set_up(["test"], "newest")
+    run.set_up(["test"], "newest")
+    assert len(steps) == 8
 
 
 def test_torch_is_pinned_by_the_constraints_alone(project):
