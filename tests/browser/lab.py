@@ -1,0 +1,235 @@
+"""A notebook in JupyterLab, and an explorer in it, as a test holds them."""
+
+import contextlib
+import hashlib
+
+from playwright.sync_api import expect
+
+__all__ = ["Explorer", "Lab", "VIEWPORT"]
+
+VIEWPORT = {"width": 1280, "height": 900}
+PATIENCE = 120_000  # milliseconds for a whole notebook to run
+VIEW = "application/vnd.jupyter.widget-view+json"
+
+# What JupyterLab itself writes to the console, with any notebook.
+ALLOWED_ON_CONSOLE = (
+    # Its debugger asks a kernel how it is, and complains if that kernel is restarted meanwhile.
+    "Could not restore the debugger state: Canceled future",
+)
+
+
+class Lab:
+    """JupyterLab in a page of its own, showing one notebook.
+
+    `console` collects the console's errors, `frames` every WebSocket frame in both directions,
+    `requests` every request, `refused` those that would have left this machine.
+    """
+
+    def __init__(self, browser, address, token, path):
+        self.console, self.frames, self.requests, self.refused = [], [], [], []
+        self.context = browser.new_context(viewport=VIEWPORT)
+        self.page = page = self.context.new_page()
+        page.on("console", self._heard)
+        page.on("pageerror", lambda error: self.console.append(str(error)))
+        page.on("request", lambda request: self.requests.append(request.url))
+        page.on("websocket", self._watch)
+        page.route(lambda url: not url.startswith((address, "data:", "blob:")), self._refuse)
+        page.goto(f"{address}/lab/tree/{path}?reset&token={token}")
+        page.wait_for_selector(".jp-NotebookPanel .jp-Cell", timeout=PATIENCE)
+        page.wait_for_function("() => window.jupyterapp.shell.currentWidget?.content?.model")
+        page.evaluate("window.panel = () => window.jupyterapp.shell.currentWidget")
+        self._when("panel().sessionContext.session?.kernel?.status === 'idle'")
+
+    def _heard(self, message):
+        if message.type == "error" and not any(a in message.text for a in ALLOWED_ON_CONSOLE):
+            self.console.append(f"{message.text} ({message.location.get('url', '')})")
+
+    def _watch(self, socket):
+        for event in ("framesent", "framereceived"):
+            socket.on(event, lambda payload: self.frames.append(len(payload)))
+
+    def _refuse(self, route):
+        self.refused.append(route.request.url)
+        route.abort()
+
+    def _when(self, condition, timeout=PATIENCE):
+        self.page.wait_for_function(f"() => {condition}", timeout=timeout)
+
+    def close(self):
+        with contextlib.suppress(Exception):  # the browser may be gone already
+            self.page.evaluate("panel().sessionContext.shutdown()")
+        self.context.close()
+
+    def menu(self, menu, item):
+        """Choose `item` from a menu of the menu bar, as with the mouse."""
+        self.page.locator(".lm-MenuBar-itemLabel", has_text=menu).first.click()
+        self.page.locator(".lm-Menu-itemLabel").get_by_text(item, exact=True).click()
+
+    def restart_and_run_all(self):
+        """Run → Restart Kernel and Run All Cells, and wait for the last cell."""
+        self.page.evaluate("""() => {
+            window.ran = 0;
+            panel().sessionContext.iopubMessage.connect((_, message) => {
+                if (message.header.msg_type === 'execute_input') window.ran += 1;
+            });
+        }""")
+        self.menu("Run", "Restart Kernel and Run All Cells…")
+        self.page.locator(".jp-Dialog .jp-mod-accept").click()
+        total = self.page.evaluate("""() => [...panel().content.model.cells]
+            .filter((cell) => cell.type === 'code' && cell.sharedModel.source.trim()).length""")
+        self._when(
+            f"window.ran >= {total} && panel().sessionContext.session.kernel.status === 'idle'"
+            " || [...panel().content.model.cells].some((cell) => cell.type === 'code'"
+            " && !(cell.getMetadata('tags') ?? []).includes('raises-exception')"
+            " && cell.outputs.toJSON().some((output) => output.output_type === 'error'))"
+        )
+
+    def cells(self):
+        """The notebook's cells as JupyterLab holds them now."""
+        return self.page.evaluate(
+            "() => [...panel().content.model.cells].map((cell) => cell.toJSON())"
+        )
+
+    def errors(self):
+        """The error outputs of cells that are not meant to raise."""
+        return [
+            f"cell {n}: {output['ename']}: {output['evalue']}"
+            for n, cell in enumerate(self.cells(), 1)
+            for output in cell.get("outputs", [])
+            if output["output_type"] == "error"
+            and "raises-exception" not in cell["metadata"].get("tags", [])
+        ]
+
+    def show_cell(self, index):
+        """Scroll to the cell (counted from 0) and return its element."""
+        self.page.evaluate("index => panel().content.scrollToItem(index, 'start')", index)
+        return self.page.locator(f'.jp-Cell[data-windowed-list-index="{index}"]')
+
+    def explorer_cells(self):
+        """The indices of the cells that show a widget."""
+        return [
+            index for index, cell in enumerate(self.cells())
+            if any(VIEW in output.get("data", {}) for output in cell.get("outputs", []))
+        ]
+
+    def explorers(self):
+        """Each explorer of the notebook, scrolled into view."""
+        for index in self.explorer_cells():
+            roots = self.show_cell(index).locator(".descent-explorer")
+            expect(roots.first).to_be_visible(timeout=20_000)
+            for number in range(roots.count()):
+                yield Explorer(self.page, roots.nth(number))
+
+    def notebook_state(self):
+        """What JupyterLab's shortcuts would change: number of cells, active cell, mode."""
+        return self.page.evaluate("""() => {
+            const { content } = panel();
+            return [content.model.cells.length, content.activeCellIndex, content.mode];
+        }""")
+
+
+class Explorer:
+    """One explorer on a page: its controls, its picture, its status line."""
+
+    def __init__(self, page, root):
+        self.page, self.root = page, root
+        self.kind = root.get_attribute("data-kind")
+        self.status_line = root.locator(".de-status")
+        root.scroll_into_view_if_needed()
+        # Counts the pictures drawn, from now on.
+        root.evaluate("""root => {
+            root.drawn = 0;
+            root.addEventListener('descent:drawn', () => { root.drawn += 1; });
+        }""")
+
+    @property
+    def controls(self):
+        return self.root.locator(".de-control").all()
+
+    def picture(self):
+        """A digest of the canvas's pixels: equal for equal pictures."""
+        pixels = self.root.locator("canvas.de-stage").evaluate("canvas => canvas.toDataURL()")
+        return hashlib.sha256(pixels.encode()).hexdigest()
+
+    def status(self):
+        return self.status_line.inner_text()
+
+    def seen(self):
+        return self.picture(), self.status()
+
+    def settle(self):
+        """Wait until what was asked for is drawn: a few frames, or the kernel's answer."""
+        if self.kind == "live":
+            self.page.wait_for_timeout(300)
+        self.page.evaluate("""() => new Promise((done) => {
+            let left = 3;
+            const step = () => { left -= 1; left ? requestAnimationFrame(step) : done(); };
+            requestAnimationFrame(step);
+        })""")
+
+    def press(self, control, key):
+        control.focus()
+        self.page.keyboard.press(key)
+        self.settle()
+
+    def reset(self):
+        self.press(self.root.locator("button.de-reset"), "Enter")
+
+    def move(self, control):
+        """Move a control from its first value to its last; return what is seen at both."""
+        self.reset()
+        first, last, _ = self.keys(control)
+        seen = []
+        for key in (first, last):
+            self.press(control, key)
+            seen.append(self.seen())
+        return seen
+
+    def focused(self, control):
+        return control.evaluate("element => document.activeElement === element")
+
+    def name(self, control):
+        return control.get_attribute("data-name")
+
+    def keys(self, control):
+        """Keys that lead to the first, the last and the last but one value of a control."""
+        menu = control.evaluate("element => element.tagName") == "SELECT"
+        return ("Home", "End", "ArrowUp" if menu else "ArrowLeft")
+
+    def latencies(self, control, presses):
+        """Milliseconds and animation frames from each key press to its picture.
+
+        Measured inside the page, from the key's own event to the end of drawing. One frame means
+        that the picture was drawn before the first repaint after the key.
+        """
+        control.focus()
+        self.root.evaluate("""(root, name) => {
+            const control = root.querySelector(`[data-name="${name}"]`);
+            root.measured = [];
+            let pressed = null, frame = 0;
+            root.onKey = () => {
+                pressed = performance.now();
+                frame = 1;
+                const mine = pressed;
+                const count = () => {
+                    if (pressed !== mine) return;
+                    frame += 1;
+                    requestAnimationFrame(count);
+                };
+                // The explorer asks for the next repaint later than this line does. So in the
+                // repaint after that, `count` runs first: what is drawn then is in frame 2.
+                requestAnimationFrame(() => requestAnimationFrame(count));
+            };
+            root.onDrawn = () => {
+                if (pressed === null) return;
+                root.measured.push([performance.now() - pressed, frame]);
+                pressed = null;
+            };
+            control.addEventListener('keydown', root.onKey, true);
+            root.addEventListener('descent:drawn', root.onDrawn);
+        }""", self.name(control))
+        for key in presses:
+            self.page.keyboard.press(key)
+            self.page.evaluate("() => new Promise(requestAnimationFrame)")
+        self.settle()
+        return self.root.evaluate("root => root.measured")

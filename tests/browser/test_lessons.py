@@ -1,0 +1,184 @@
+"""Every notebook of the course in JupyterLab: it runs, its explorers move, its answers open."""
+
+import statistics
+import sys
+
+import pytest
+
+WAYS_OUT = ["b", "a", "x", "m", "y", "ArrowLeft", "ArrowRight"]  # JupyterLab's own shortcuts
+
+
+def skip_without_explorers(lab):
+    if not lab.explorer_cells():
+        pytest.skip("this notebook has no explorer")
+
+
+def test_it_runs_without_an_error_and_without_a_word_on_the_console(lesson):
+    assert lesson.errors() == []
+    assert lesson.console == []
+
+
+def test_it_asks_nothing_of_other_machines(lesson):
+    assert lesson.refused == []
+
+
+def test_every_explorer_shows_its_picture_its_labels_and_its_status(lesson):
+    skip_without_explorers(lesson)
+    for explorer in lesson.explorers():
+        assert explorer.status()
+        assert explorer.status_line.get_attribute("role") == "status"
+        canvas = explorer.root.locator("canvas.de-stage")
+        assert canvas.get_attribute("aria-label")
+        assert canvas.bounding_box()["width"] > 300
+        for control in explorer.controls:
+            label = explorer.root.locator(f'label[for="{control.get_attribute("id")}"]')
+            assert label.is_visible() and label.inner_text().strip()
+
+
+def test_every_control_moves_picture_and_status_by_keyboard(lesson):
+    skip_without_explorers(lesson)
+    for explorer in lesson.explorers():
+        assert explorer.controls
+        for control in explorer.controls:
+            what = f"{explorer.name(control)}: "
+            at_first, at_last = explorer.move(control)
+            assert at_first[0] != at_last[0], what + "first and last value look the same"
+            assert at_first[1] != at_last[1], what + "first and last value have one status"
+            _, last, before_last = explorer.keys(control)
+            explorer.press(control, before_last)
+            if control.locator("option").count() != 2:
+                assert explorer.seen() not in (at_first, at_last), what + "one step shows nothing"
+            explorer.press(control, last)
+            assert explorer.seen() == at_last, what + "the same value looks different"
+            assert explorer.focused(control), what + "the focus is gone"
+
+
+def test_keys_in_a_control_do_not_reach_the_notebook(lesson):
+    skip_without_explorers(lesson)
+    for explorer in lesson.explorers():
+        for control in [*explorer.controls, *explorer.root.locator("button").all()]:
+            control.focus()
+            before = lesson.notebook_state()
+            for key in WAYS_OUT:
+                lesson.page.keyboard.press(key)
+            for _ in range(2):
+                lesson.page.keyboard.press("d")
+            assert lesson.notebook_state() == before
+            assert explorer.focused(control)
+
+
+def test_reset_and_play_work_by_keyboard(lesson):
+    skip_without_explorers(lesson)
+    for explorer in lesson.explorers():
+        play = explorer.root.locator("button.de-play")
+        explorer.reset()
+        start = explorer.seen()
+        explorer.move(explorer.controls[0])
+        explorer.reset()
+        assert explorer.seen() == start
+        if not play.count():
+            continue
+        label = play.inner_text()
+        explorer.press(play, "Space")
+        lesson.page.wait_for_timeout(400)
+        assert explorer.picture() != start[0], "nothing moves after Play"
+        assert play.inner_text() != label, "the button does not offer to pause"
+        explorer.press(play, "Space")
+        paused = explorer.seen()
+        lesson.page.wait_for_timeout(400)
+        assert explorer.seen() == paused, "it goes on after Pause"
+        assert play.inner_text() == label
+        assert explorer.focused(play)
+
+
+def test_lookup_draws_within_one_frame_and_asks_nobody(lesson, capsys):
+    """p95 from key to picture is one frame, and not a byte leaves or arrives."""
+    lookups = [e for e in lesson.explorers() if e.kind == "lookup"]
+    if not lookups:
+        pytest.skip("this notebook has no lookup explorer")
+    for explorer in lookups:
+        for control in explorer.controls:
+            explorer.reset()
+            explorer.press(control, explorer.keys(control)[0])
+            menu = control.locator("option").count()
+            there, back = ("ArrowDown", "ArrowUp") if menu else ("ArrowRight", "ArrowLeft")
+            quiet(lesson)
+            frames, requests = len(lesson.frames), len(questions(lesson))
+            measured = explorer.latencies(control, [there, back] * 20)
+            lesson.page.wait_for_timeout(100)
+            assert len(lesson.frames) == frames, "a WebSocket frame went over the network"
+            assert len(questions(lesson)) == requests, "a request went over the network"
+            assert len(measured) == 40, "not every key changed the picture"
+            times, counts = zip(*measured, strict=True)
+            with capsys.disabled():
+                print(f"\n  {explorer.name(control)}: key to picture "
+                      f"{statistics.median(times):.1f} ms median, {percentile(times):.1f} ms p95",
+                      end="")
+            assert percentile(counts) == 1, f"frames from key to picture: {counts}"
+
+
+def percentile(values, share=0.95):
+    return sorted(values)[int(share * (len(values) - 1))]
+
+
+def quiet(lab, milliseconds=300):
+    """Wait until nothing has been said over the WebSockets for a while."""
+    for _ in range(50):
+        before = len(lab.frames)
+        lab.page.wait_for_timeout(milliseconds)
+        if len(lab.frames) == before:
+            return
+    pytest.fail("the kernel does not fall silent")
+
+
+def questions(lab):
+    """Requests but for JupyterLab's own regular look at kernels, sessions and files."""
+    return [url for url in lab.requests if "/api/" not in url]
+
+
+def test_a_prediction_answers_when_clicked(lesson):
+    show_answers(lesson)
+
+
+def test_lookup_goes_on_when_the_kernel_is_gone(lesson):
+    """The last test of a notebook: it ends its kernel."""
+    if not any(explorer.kind == "lookup" for explorer in lesson.explorers()):
+        pytest.skip("this notebook has no lookup explorer")
+    lesson.menu("Kernel", "Shut Down Kernel")
+    lesson._when("!panel().sessionContext.session?.kernel")
+    for explorer in lesson.explorers():
+        if explorer.kind == "lookup":
+            for control in explorer.controls:
+                (picture, status), (other_picture, other_status) = explorer.move(control)
+                assert picture != other_picture and status != other_status
+
+
+def test_predictions_answer_in_a_notebook_that_is_not_trusted_and_was_not_run(open_lab, course):
+    """JupyterLab strips scripts and styles from such outputs; the answers must survive."""
+    for path in sorted((course / "notebooks").glob("*.ipynb")):
+        lab = open_lab(f"notebooks/{path.name}")
+        assert lab.page.evaluate("""[...panel().content.model.cells]
+            .some((cell) => cell.type === 'code' && !cell.trusted)""")
+        show_answers(lab)
+        assert lab.console == []
+        lab.close()
+
+
+def show_answers(lab):
+    """Open each option of each prediction, and see its answer appear."""
+    asked = 0
+    for index, cell in enumerate(lab.cells()):
+        html = "".join("".join(o.get("data", {}).get("text/html", ""))
+                       for o in cell.get("outputs", []))
+        if "de-option" not in html:
+            continue
+        asked += 1
+        options = lab.show_cell(index).locator("details.de-option").all()
+        assert len(options) >= 2
+        for option in options:
+            answer = option.locator("p")
+            assert not answer.is_visible()
+            option.locator("summary").click()
+            assert answer.is_visible() and answer.inner_text().strip()
+    if not asked and sys.exc_info()[0] is None:
+        pytest.skip("this notebook asks for no prediction")
