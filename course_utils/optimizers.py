@@ -39,7 +39,7 @@ _DECAY = "at least 0 and below 1", lambda value: (value >= 0) & (value < 1)
 
 def _number(owner, name, value, rule):
     """`value` as a float, or as a read-only float64 array, if `rule` allows it."""
-    array = np.array(value)
+    array = np.asarray(value)
     if array.dtype.kind not in "iuf":
         raise TypeError(
             f"{owner}: {name} must be a number or an array of numbers, not {value!r}"
@@ -49,9 +49,10 @@ def _number(owner, name, value, rule):
     if not np.all(good):
         found = array[~np.asarray(good)].flat[0]
         raise ValueError(f"{owner}: {name} must be {words}, but {name} = {found}")
-    array = array.astype(np.float64)
+    array = array.astype(np.float64)  # a copy
     array.flags.writeable = False
-    # A Python float keeps float32 parameters float32; a 0-d float64 array would not.
+    # With a Python float NumPy computes in float32 for float32 points, as PyTorch does; a 0-d
+    # float64 array would raise the whole formula to float64.
     return array if array.ndim else float(array)
 
 

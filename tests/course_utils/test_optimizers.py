@@ -323,5 +323,10 @@ def test_hyperparameters_cannot_be_changed_from_outside():
         opt.lr[0] = -1
 
 
+@pytest.mark.parametrize("lr", [0.1, np.float64(0.1), np.array(0.1), np.float32(0.5), 1])
+def test_a_number_is_kept_as_a_python_float(lr):
+    assert type(SGD(lr=lr).lr) is float and SGD(lr=lr).lr == lr
+
+
 def test_all_names_exist():
     assert [rule.__name__ for rule in RULES] == optimizers.__all__
