@@ -90,7 +90,8 @@ def lookup(
     drag : ``{axes: (control of x, control of y)}``: pressing in these axes moves
         the controls to the nearest values; None leaves a direction out.
     play : the control that the play button runs through.
-    start : where the controls stand at first; the middle where not given.
+    start : where the controls stand at first; where not given, a slider in the middle and a
+        menu at its first entry.
     labels : what stands beside a control; its name where not given.
     **controls : ``name=values``: numbers make a slider, strings a menu.
 
@@ -103,8 +104,8 @@ def lookup(
         larger than 32 MiB: the sentence says which.
     """
     return Lookup(
-        fig, list(artists), artists=artists, alt=alt, status=status, values=values or {}, reveal=reveal or {},
-        drag=drag or {}, play=play, start=start or {}, labels=labels or {}, controls=controls,
+        fig, list(artists), artists=artists, alt=alt, status=status, values=values or {},
+        reveal=reveal or {}, drag=drag or {}, play=play, start=start or {}, labels=labels or {}, controls=controls,
     )
 
 
@@ -162,7 +163,8 @@ class Explorer(anywidget.AnyWidget):
         if len(self.artists) != len(moving):
             raise ValueError("two moving artists have the same label: give each its own")
         self._first = {
-            name: nearest(values, start[name]) if name in start else len(values) // 2
+            name: nearest(values, start[name]) if name in start
+            else len(values) // 2 if _is_numeric(values) else 0
             for name, values in self.controls.items()
         }
         FigureCanvasAgg(fig)
@@ -535,9 +537,10 @@ def _appearance(name: str, artist) -> dict[str, Any]:
         outline = shape.get_transform().transform_path(shape.get_path()).to_polygons()
         size = artist.get_markersize() * scale
         every = artist.get_markevery()
+        face = artist.get_markerfacecolor() if shape.is_filled() else None
         look["marker"] = {
             "polygons": [(p * [size, -size]).round(3).tolist() for p in outline],
-            "fill": _css(to_rgba(artist.get_markerfacecolor(), alpha)) if shape.is_filled() else None,
+            "fill": face and _css(to_rgba(face, alpha)),
             "edge": _css(to_rgba(artist.get_markeredgecolor(), alpha)),
             "width": artist.get_markeredgewidth() * scale,
             "last": every == [-1],

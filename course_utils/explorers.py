@@ -61,10 +61,9 @@ def valley_walk(surface: Surface = HIMMELBLAU, steps: int = 40) -> Lookup:
     grid = np.meshgrid(x0, x1, rates, indexing="ij")
     paths = valley_walk_at(surface, *grid, steps)[..., None, :, :]
     heights = surface(paths)
-    lost = np.isnan(heights)
     now = np.moveaxis(heights, -1, -2)[..., 0]  # (x0, x1, rate, step): one height for each step
-    what = np.where(np.moveaxis(lost, -1, -2)[..., 0], "flown off the map",
-                    np.where(now < 0.01, "arrived in a valley", "on the way"))
+    what = np.select([now < 0.01, now < surface(np.array([left, low])) * 4],
+                     ["arrived in a valley", "on the way"], "flown off the map")
     return lookup(
         fig,
         {path_line: (paths[..., 0], paths[..., 1]),
@@ -128,7 +127,8 @@ def secant(f: Callable, low: float, high: float, *, start: float, name: str = "f
         fig,
         {tangent_line: (ends, y[:, :1] + slope[:, :1, None] * (ends - x[:, :1])),
          secant_line: (ends, y + ratio[..., None] * (ends - x)),
-         rise: (np.concatenate([x, x + h, x + h], -1), np.concatenate([y, y, y + change[..., None]], -1)),
+         rise: (np.concatenate([x, x + h, x + h], -1),
+                np.concatenate([y, y, y + change[..., None]], -1)),
          dots: (np.concatenate([x, x + h], -1), np.concatenate([y, y + change[..., None]], -1)),
          level: (slopes.get_xlim() + 0 * x[:, :1], slope[:, :1, None] + [0.0, 0.0]),
          trail: (nudges + 0 * x[:, :1], ratio[:, None, :])},
@@ -187,9 +187,11 @@ def compass(surface: Surface) -> Live:
         slopes.set_data(angles, every)
         here.set_data([angle], [slope])
         # + 0.0 turns −0 into 0, so that the line of text is the same on every machine
-        toward = np.rad2deg(np.arctan2(*(gradient[::-1] + 0.0))) % 360
-        return (f"gradient ({gradient[0] + 0.0:.2f}, {gradient[1] + 0.0:.2f}), size {size:.2f}, "
-                f"pointing to {toward:.0f}°; slope towards {angle:.0f}°: {round(slope, 2) + 0.0:.2f}")
+        g0, g1, felt = np.round([*gradient, slope], 2) + 0.0
+        toward = np.rad2deg(np.arctan2(g1, g0)) % 360
+        pointing = f"pointing to {toward:.0f}°" if size > 0 else "no direction: level ground"
+        return (f"gradient ({g0:.2f}, {g1:.2f}), size {size:.2f}, {pointing}; "
+                f"slope towards {angle:.0f}°: {felt:.2f}")
 
     def on_click(x, y, axes):
         if axes is land:
@@ -244,8 +246,8 @@ def line_fit(x, y) -> Lookup:
     data.add_collection(squares)
     line, = data.plot([], [], color=BLUE, label="line")
     middle = y.mean().round(1)
-    data.set(xlim=(-0.2, 5.6), ylim=(middle - 2.9, middle + 2.9), xlabel="input x", ylabel="target y",
-             title="data: the line")
+    data.set(xlim=(-0.2, 5.6), ylim=(middle - 2.9, middle + 2.9), xlabel="input x",
+             ylabel="target y", title="data: the line")
     data.set_aspect("equal")
 
     window = [[ws[0], ws[-1]], [bs[0], bs[-1]]]

@@ -115,7 +115,8 @@ def predict(question: str, options: Mapping[str, str], answer: str) -> Predictio
 def check_environment() -> None:
     """Print, for each thing the course needs, that it works, or how to mend it."""
     checks = [
-        ("Python 3.11 or newer", _python, "install it from python.org, then run `python3 run.py lab`"),
+        ("Python 3.11 or newer", _python,
+         "install it from python.org, then run `python3 run.py lab`"),
         ("NumPy computes", _numpy, "in a terminal: `python3 run.py lab`"),
         ("Matplotlib draws", _matplotlib, "in a terminal: `python3 run.py lab`"),
         ("PyTorch differentiates", _torch, "in a terminal: `python3 run.py lab`"),

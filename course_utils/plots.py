@@ -202,6 +202,7 @@ def three_flat_points(functions: Mapping[str, object], *, alt: str, reach: float
     """Each function around the point (0, 0), as a surface in space."""
     fig, [row] = figure(len(functions), alt=alt, width=7.4, height=2.9,
                         subplot_kw={"projection": "3d"})
+    fig.get_layout_engine().set(rect=(0, 0, 0.96, 1))  # room for the last f, which 3-D axes forget
     side = np.linspace(-reach, reach, 33)
     grid = np.stack(np.meshgrid(side, side), -1)
     for axes, (name, function) in zip(row, functions.items()):

@@ -50,7 +50,7 @@ step_downhill = Exercise(
         "sign": (lambda p, s, r: p + r * s,
                  "you add the slope. The slope points uphill, so this walks uphill."),
         "no rate": (lambda p, s, r: p - s,
-                    "you leave out the learning rate: every stride is as long as the slope itself."),
+                    "you leave out the learning rate: every stride is as long as the slope."),
         "only the change": (lambda p, s, r: -r * s,
                             "you give back the step itself. Where does the walker stand after it?"),
         "only the length": (lambda p, s, r: r * s,
@@ -82,6 +82,6 @@ walk_downhill = Exercise(
         "one too many": (lambda x, f, r, n: _walk(x, f, r, n + 1), "you take one step too many."),
         "uphill": (_walk_uphill, "you add the slope: this walks uphill."),
         "no rate": (lambda x, f, r, n: _walk(x, f, 1.0, n),
-                    "you leave out the learning rate: every stride is as long as the slope itself."),
+                    "you leave out the learning rate: every stride is as long as the slope."),
     },
 )

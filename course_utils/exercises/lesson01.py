@@ -80,7 +80,7 @@ line_gradient = Exercise(
         "sign": (_both(lambda dw, db, x: (-dw, -db)),
                  "both signs are the wrong way round. Is your error ŷ − y, or y − ŷ?"),
         "two forgotten": (_both(lambda dw, db, x: (dw / 2, db / 2)),
-                          "both are half of what they should be: what is the derivative of a square?"),
+                          "both are half of what they should be. What is the slope of a square?"),
         "sum": (_both(lambda dw, db, x: (dw * len(x), db * len(x))),
                 "you add the examples up. The loss is their mean, and so is its gradient."),
         "sum without two": (_both(lambda dw, db, x: (dw * len(x) / 2, db * len(x) / 2)),
@@ -96,7 +96,7 @@ line_gradient = Exercise(
                       "by how much does w · x + b grow?"),
         "mean too early": (lambda w, b, x, y: (np.mean(2 * (w * x + b - y)) * np.mean(x),
                                                np.mean(2 * (w * x + b - y))),
-                           "you take the means of the errors and of the inputs before you multiply. "
+                           "you take the means of errors and inputs before you multiply. "
                            "Multiply example by example, then take the mean."),
         "not averaged": (lambda w, b, x, y: (2 * (w * x + b - y) * x, 2 * (w * x + b - y)),
                          "you give back one number for each example. "

@@ -1,0 +1,186 @@
+import numpy as np
+import pytest
+import torch
+from scipy.optimize import approx_fprime
+from scipy.stats import linregress
+
+from course_utils import explorers
+from course_utils.explorers import (
+    compass,
+    compass_at,
+    line_fit,
+    line_fit_at,
+    secant,
+    secant_at,
+    valley_walk,
+    valley_walk_at,
+)
+from course_utils.surfaces import BOWL, HIMMELBLAU
+
+X = np.linspace(0.4, 4.8, 9)
+Y = 0.8 * X + 0.9 + np.random.default_rng(0).normal(0, 0.5, 9)
+
+
+@pytest.fixture(scope="module")
+def explorer():
+    return {
+        "valley_walk": valley_walk(),
+        "secant": secant(np.square, -0.5, 4.5, start=3.0),
+        "compass": compass(BOWL),
+        "line_fit": line_fit(X, Y),
+    }
+
+
+NAMES = ["valley_walk", "secant", "compass", "line_fit"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_first_picture_shows_every_artist(explorer, name):
+    shown = explorer[name]
+    for artist, (xs, ys) in shown.frame().items():
+        assert np.isfinite(xs).any() and np.isfinite(ys).any(), artist
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_both_ends_of_every_control_draw_and_say_something_else(explorer, name):
+    shown = explorer[name]
+    for control, values in shown.controls.items():
+        said = {shown.status(**{control: value}) for value in (values[0], values[-1])}
+        drawn = {repr(shown.frame(**{control: value})) for value in (values[0], values[-1])}
+        assert len(said) == len(drawn) == 2 or control == "angle"
+
+
+def test_valley_walk_is_pytorchs_gradient_descent():
+    path = valley_walk_at(HIMMELBLAU, 1.5, -0.7, 0.01, steps=30)
+    x = torch.tensor([1.5, -0.7], dtype=torch.float64, requires_grad=True)
+    optimizer = torch.optim.SGD([x], lr=0.01)
+    expected = [x.detach().numpy().copy()]
+    for _ in range(30):
+        optimizer.zero_grad()
+        ((x[0] ** 2 + x[1] - 11) ** 2 + (x[0] + x[1] ** 2 - 7) ** 2).backward()
+        optimizer.step()
+        expected.append(x.detach().numpy().copy())
+    np.testing.assert_allclose(path, expected, rtol=1e-12, atol=1e-12)
+
+
+def test_valley_walk_shows_the_path_up_to_the_chosen_step(explorer):
+    shown = explorer["valley_walk"]
+    rng = np.random.default_rng(1)
+    for _ in range(20):
+        at = {name: values[rng.integers(len(values))] for name, values in shown.controls.items()}
+        path = valley_walk_at(HIMMELBLAU, at["x0"], at["x1"], at["learning_rate"], at["step"])
+        xs, ys = shown.frame(**at)["path"]
+        assert len(xs) == at["step"] + 1
+        here = np.isfinite(path).all(1) & (np.abs(path) < 20).all(1)
+        np.testing.assert_allclose(np.column_stack([xs, ys])[here], path[here], atol=2e-3)
+
+
+def test_a_walk_that_flies_off_is_said_to(explorer):
+    assert "flown off the map" in explorer["valley_walk"].status(
+        x0=-5.25, x1=0.0, learning_rate=0.03, step=40
+    )
+
+
+def test_secant_at_the_closed_form_of_a_square():
+    x, h = np.random.default_rng(0).uniform(0.1, 3, size=(2, 50))
+    change, slope = secant_at(np.square, x, h)
+    np.testing.assert_allclose(change / h, 2 * x + h, rtol=1e-9)
+    np.testing.assert_allclose(slope, 2 * x, rtol=1e-8)
+
+
+def test_the_secant_runs_through_both_points_and_the_tangent_has_the_slope(explorer):
+    shown = explorer["secant"]
+    for x in shown.controls["x"][::7]:
+        for h in shown.controls["h"][::8]:
+            frame = shown.frame(x=x, h=h)
+            xs, ys = frame["points"]
+            np.testing.assert_allclose(ys, xs**2, atol=0.02)
+            (left, right), (low, high) = frame["tangent"]
+            assert (high - low) / (right - left) == pytest.approx(2 * x, abs=0.02)
+            (left, right), (low, high) = frame["secant"]
+            assert (high - low) / (right - left) == pytest.approx(2 * x + h, abs=0.02)
+
+
+def test_secant_takes_a_learners_own_function():
+    shown = secant(lambda x: np.sin(x), 0.0, 6.0, start=1.0, name="sin x")
+    assert "(the tangent's slope: 0.54)" in shown.status()
+
+
+def test_compass_at_equals_a_tiny_step_in_each_direction():
+    rng = np.random.default_rng(2)
+    for x0, x1 in rng.uniform(-4, 4, size=(20, 2)):
+        angles = rng.uniform(0, 360, 30)
+        gradient, slopes = compass_at(HIMMELBLAU, x0, x1, angles)
+        np.testing.assert_allclose(gradient, approx_fprime([x0, x1], HIMMELBLAU, 1e-7), atol=1e-3)
+        radians = np.deg2rad(angles)
+        step = 1e-7 * np.column_stack([np.cos(radians), np.sin(radians)])
+        felt = (HIMMELBLAU([x0, x1] + step) - HIMMELBLAU([x0, x1] - step)) / 2e-7
+        np.testing.assert_allclose(slopes, felt, atol=1e-3)
+
+
+def test_a_click_on_the_compass_map_moves_you_there_and_on_the_rose_turns_you(explorer):
+    shown = explorer["compass"]
+    land, rose = shown.figure.axes
+    assert shown.click(1.25, -2.5, land) == {"x0": 1.25, "x1": -2.5}
+    assert shown.click(90.0, 3.0, rose) == {"angle": 90.0}
+    assert shown.click(99.0, 0.0, land) == {"x0": 5.0, "x1": 0.0}  # the edge of the map
+
+
+def test_compass_at_the_lowest_point_has_no_direction(explorer):
+    assert explorer["compass"].status(x0=0.0, x1=0.0, angle=0) == (
+        "gradient (0.00, 0.00), size 0.00, no direction: level ground; slope towards 0°: 0.00"
+    )
+
+
+def test_line_fit_at_equals_autograd():
+    rng = np.random.default_rng(3)
+    w, b = rng.normal(size=(2, 6, 5))
+    fit = line_fit_at(X, Y, w, b)
+    tensors = [torch.tensor(v, requires_grad=True) for v in (w, b)]
+    predicted = tensors[0][..., None] * torch.tensor(X) + tensors[1][..., None]
+    loss = ((predicted - torch.tensor(Y)) ** 2).mean(-1)
+    loss.sum().backward()
+    np.testing.assert_allclose(fit.loss, loss.detach().numpy(), rtol=1e-12)
+    np.testing.assert_allclose(fit.dw, tensors[0].grad.numpy(), rtol=1e-12)
+    np.testing.assert_allclose(fit.db, tensors[1].grad.numpy(), rtol=1e-12)
+
+
+def test_the_three_views_of_a_line_agree(explorer):
+    shown = explorer["line_fit"]
+    rng = np.random.default_rng(4)
+    for _ in range(20):
+        w, b = (values[rng.integers(len(values))] for values in shown.controls.values())
+        frame, fit = shown.frame(w=w, b=b), line_fit_at(X, Y, w, b)
+        (left, right), (low, high) = frame["line"]
+        assert (high - low) / (right - left) == pytest.approx(w, abs=0.01)
+        np.testing.assert_allclose(np.ravel(frame["(w, b)"]), [w, b], atol=0.01)
+        if fit.loss < 26:
+            np.testing.assert_allclose(
+                np.ravel(frame["loss of this line"]), [w, fit.loss], atol=0.05
+            )
+            (left, right), (low, high) = frame["tangent"]
+            assert (high - low) / (right - left) == pytest.approx(fit.dw, abs=0.3)
+        xs, ys = (np.reshape(side, (9, 5))[:, :4] for side in frame["squared errors"])
+        area = np.ptp(xs, axis=1) * np.ptp(ys, axis=1)
+        assert area.mean() == pytest.approx(fit.loss, rel=0.05, abs=0.02)
+
+
+def test_the_advice_is_right_on_both_sides_of_the_best_line(explorer):
+    shown = explorer["line_fit"]
+    best = linregress(X, Y)
+    assert "a larger w lowers" in shown.status(w=best.slope - 1, b=best.intercept)
+    assert "a smaller w lowers" in shown.status(w=best.slope + 1, b=best.intercept)
+    assert "w is best for this b" in shown.status(w=best.slope, b=best.intercept)
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_the_three_views_hold_their_data_for_every_seed(seed):
+    y = 0.8 * X + 0.9 + np.random.default_rng(seed).normal(0, 0.5, 9)
+    shown = line_fit(X, y)
+    (low, high) = shown.figure.axes[0].get_ylim()
+    assert (low < y).all() and (y < high).all()
+
+
+def test_every_explorer_has_a_pure_function_beside_it():
+    for name in NAMES:
+        assert callable(getattr(explorers, f"{name}_at"))
