@@ -70,7 +70,16 @@ function drawArtist(context, look, points, count) {
   context.rect(...look.box);
   context.clip();
   context.lineJoin = "round";
-  if (look.fill) { trace(context, points, 0, count); context.fillStyle = look.fill; context.fill(); }
+  if (look.fill) {
+    context.fillStyle = look.fill;
+    for (let from = 0; from < count; from++) { // one polygon at a time: where two overlap it is darker
+      let to = from;
+      while (to < count && !Number.isNaN(points.x[to])) to++;
+      trace(context, points, from, to);
+      context.fill();
+      from = to;
+    }
+  }
   if (look.color && look.width > 0) {
     trace(context, points, 0, count);
     context.strokeStyle = look.color;
@@ -157,8 +166,7 @@ async function render({ model, el }) {
   el.append(root);
 
   const stage = await picture(model.get("stage"));
-  canvas.width = stage.width;
-  canvas.height = stage.height;
+  let still = stage; // the stage at the size it has on this screen, so that thin lines stay whole
   const context = canvas.getContext("2d");
   const source = live ? null : lookupSource(spec, await inflate(model.get("data")));
   let frame = live ? liveFrame(spec, model) : null;
@@ -166,14 +174,25 @@ async function render({ model, el }) {
   function draw() {
     const began = performance.now();
     context.setTransform(1, 0, 0, 1, 0, 0);
-    context.drawImage(stage, 0, 0);
-    context.scale(stage.width / spec.width, stage.height / spec.height);
+    context.drawImage(still, 0, 0);
+    context.scale(canvas.width / spec.width, canvas.height / spec.height);
     spec.artists.forEach((look, k) => {
       const points = live ? frame[k] : source.points(look, index);
       drawArtist(context, look, points, points.x.length);
     });
     if (!live) status.textContent = source.status(index);
     root.dispatchEvent(new CustomEvent("descent:drawn", { detail: { ms: performance.now() - began } }));
+  }
+
+  async function fit() {
+    const wanted = (canvas.clientWidth || spec.width) * (window.devicePixelRatio || 1);
+    const width = Math.min(stage.width, Math.round(wanted));
+    if (width === canvas.width) return;
+    const height = Math.round(width * stage.height / stage.width);
+    still = await createImageBitmap(stage, { resizeWidth: width, resizeHeight: height, resizeQuality: "high" });
+    canvas.width = width;
+    canvas.height = height;
+    draw();
   }
 
   // ---- controls
@@ -326,8 +345,10 @@ async function render({ model, el }) {
   label();
   for (const name of Object.keys(index)) show(name);
   if (live) status.textContent = model.get("answer").status;
-  draw();
-  return () => { stop(); clearTimeout(timer); stage.close(); };
+  await fit();
+  const observer = new ResizeObserver(fit);
+  observer.observe(canvas);
+  return () => { stop(); clearTimeout(timer); observer.disconnect(); };
 }
 
 export default { render };

@@ -105,7 +105,8 @@ def lookup(
     """
     return Lookup(
         fig, list(artists), artists=artists, alt=alt, status=status, values=values or {},
-        reveal=reveal or {}, drag=drag or {}, play=play, start=start or {}, labels=labels or {}, controls=controls,
+        reveal=reveal or {}, drag=drag or {}, play=play, start=start or {}, labels=labels or {},
+        controls=controls,
     )
 
 

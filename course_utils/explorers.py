@@ -241,7 +241,7 @@ def line_fit(x, y) -> Lookup:
     fig, [[data, land, cut]] = figure(3, alt=alt, width=9.6, height=3.9, width_ratios=[1.2, 0.8, 1])
 
     data.plot(x, y, color="black", marker="o", markersize=5, linestyle="none")
-    squares = PolyCollection([], facecolors=ORANGE + "26", edgecolors=ORANGE, linewidths=0.8,
+    squares = PolyCollection([], facecolors=ORANGE + "26", edgecolors=ORANGE, linewidths=1.0,
                              label="squared errors")
     data.add_collection(squares)
     line, = data.plot([], [], color=BLUE, label="line")

@@ -135,7 +135,7 @@ def check_environment() -> None:
 
 
 def _python() -> None:
-    if sys.version_info < (3, 11):
+    if sys.version_info < (3, 11):  # noqa: UP036, this is what tells the reader
         raise RuntimeError("this is Python " + ".".join(map(str, sys.version_info[:2])))
 
 
