@@ -8,7 +8,7 @@ from playwright.sync_api import expect
 __all__ = ["Explorer", "Lab", "VIEWPORT"]
 
 VIEWPORT = {"width": 1280, "height": 900}
-PATIENCE = 120_000  # milliseconds for a whole notebook to run
+PATIENCE = 60_000  # milliseconds for a whole notebook to run
 VIEW = "application/vnd.jupyter.widget-view+json"
 
 # What JupyterLab itself writes to the console, with any notebook.
@@ -21,7 +21,7 @@ ALLOWED_ON_CONSOLE = (
 class Lab:
     """JupyterLab in a page of its own, showing one notebook.
 
-    `console` collects the console's errors, `frames` every WebSocket frame in both directions,
+    `console` collects the console's errors, `frames` what page and kernel say to each other,
     `requests` every request, `refused` those that would have left this machine.
     """
 
@@ -45,8 +45,10 @@ class Lab:
             self.console.append(f"{message.text} ({message.location.get('url', '')})")
 
     def _watch(self, socket):
+        if "/channels" not in socket.url:  # the server's own news, such as "a file was looked at"
+            return
         for event in ("framesent", "framereceived"):
-            socket.on(event, lambda payload: self.frames.append(len(payload)))
+            socket.on(event, lambda payload: self.frames.append(payload))
 
     def _refuse(self, route):
         self.refused.append(route.request.url)
