@@ -150,16 +150,21 @@ def landscape(surface, path, *, alt: str, power: float = 0.4, **size) -> Picture
     return fig
 
 
-def endings(surface, starts, valleys, *, alt: str) -> Picture:
-    """Every start (m, 2) with the mark of the valley it ended in: an index into the minima."""
-    fig, [[axes]] = figure(alt=alt, width=5.6, height=4.4)
+def endings(surface, starts, valleys, nearest, *, alt: str) -> Picture:
+    """Every start (m, 2) with the mark of the valley it ended in, an index into the minima.
+
+    A start that did not end in the nearest valley gets a ring.
+    """
+    fig, [[axes]] = figure(alt=alt, width=5.6, height=4.6)
     contours(axes, surface, surface.bounds, power=0.4)
     looks = zip([BLUE, ORANGE, GREEN, PINK], ["o", "^", "s", "D"])
     for k, (minimum, (color, marker)) in enumerate(zip(surface.minima, looks)):
-        axes.plot(*starts[valleys == k].T, color=color, marker=marker, markersize=4.5,
-                  markeredgecolor="white", markeredgewidth=0.4, linestyle="none")
+        axes.plot(*starts[valleys == k].T, color=color, marker=marker, markersize=3.5,
+                  markeredgecolor="white", markeredgewidth=0.3, linestyle="none")
         axes.plot(*minimum, color=color, marker="*", markersize=17, markeredgecolor="black")
-    axes.set_title("stars: lowest points; marks: where walkers started")
+    axes.plot(*starts[valleys != nearest].T, color="black", marker="o", markersize=9,
+              fillstyle="none", linestyle="none")
+    axes.set_title("star: bottom of a valley; ring: not the nearest valley")
     return fig
 
 

@@ -19,13 +19,14 @@ import numpy as np
 __all__ = ["Diagnosis", "Exercise"]
 
 TRIES = 24  # fresh inputs for each check
+CLOSE = 1e-3  # results this close are no accident: the method is right, the arithmetic is not exact
 
 
 @dataclass(frozen=True)
 class Diagnosis:
     """What a check found: `kind` is one of the words below, `sentence` says it to the learner.
 
-    correct, not done, mistake, wrong, raised, changed argument, no result, wrong type,
+    correct, not done, mistake, close, wrong, raised, changed argument, no result, wrong type,
     wrong shape. `mistake` is the name of the known mistake, where there is one.
     """
 
@@ -92,6 +93,9 @@ class Exercise:
             if all(self._same(got, self._run(mistaken, case))
                    for got, case in zip(results, cases)):
                 return Diagnosis("mistake", f"{self.name}: {sentence}", name)
+        if all(_equal(got, want, CLOSE) for got, want in zip(results, wanted)):
+            return Diagnosis("close", f"{self.name}: right to three digits or more, but not exact. "
+                             "Did you nudge where a formula is asked for, or round?")
         first = wrong.index(True)
         return self._differs(cases[first], results[first], wanted[first], sum(wrong))
 
@@ -147,6 +151,8 @@ class Exercise:
 def _parts(value: Any) -> list[np.ndarray] | None:
     """A result as a list of float arrays (a tuple has one each); None if it holds no numbers."""
     values = value if isinstance(value, tuple) else (value,)
+    if any(isinstance(part, str) for part in values):  # NumPy would read "1.5" as a number
+        return None
     try:
         return [np.asarray(v.detach() if hasattr(v, "detach") else v, dtype=float) for v in values]
     except (TypeError, ValueError, AttributeError):
@@ -176,7 +182,8 @@ def _shapes(value: Any) -> tuple:
 
 def _describe(shapes: tuple) -> str:
     names = ["one number" if shape == () else f"an array of shape {shape}" for shape in shapes]
-    return names[0] if len(names) == 1 else f"{len(names)} results ({', '.join(names)})"
+    many = len(names) > 1
+    return f"{len(names)} results ({', '.join(names)})" if many else names[0]
 
 
 def _size(case: tuple) -> tuple[int, float]:

@@ -21,7 +21,7 @@ def every_figure():
     starts = np.array([[0.0, 0.0], [1.0, 1.0], [-1.0, 1.0]])
     yield a_figure()
     yield plots.landscape(surface, starts, alt="x")
-    yield plots.endings(surface, starts, np.array([0, 1, 0]), alt="x")
+    yield plots.endings(surface, starts, np.array([0, 1, 0]), np.array([0, 1, 1]), alt="x")
     yield plots.slope_under_curve(np.sin, np.cos, 0, 6, alt="x")
     yield plots.gradient_field(surface, surface.gradient, surface.bounds, alt="x")
     yield plots.three_flat_points({"bowl": surfaces.BOWL, "saddle": surfaces.SADDLE}, alt="x")

@@ -90,8 +90,9 @@ def test_a_wrong_shape_is_said_before_wrong_numbers():
     assert "one number, expected an array of shape" in found.sentence
 
 
-def test_text_in_place_of_numbers_is_said():
-    assert diagnose(lambda x: "four").kind == "wrong type"
+@pytest.mark.parametrize("text", ["four", "4"])
+def test_text_in_place_of_numbers_is_said(text):
+    assert diagnose(lambda x: text, reference=lambda x: 4.0).kind == "wrong type"
 
 
 def test_something_that_is_no_function_is_said():
@@ -103,6 +104,11 @@ def test_an_unknown_mistake_is_shown_on_the_smallest_input_that_fails():
     assert found.kind == "wrong" and found.mistake is None
     assert "expected" in found.sentence and "24 of 24 inputs differ" in found.sentence
     assert found.sentence.split(":")[0].count(",") == 0  # one entry: the smallest there is
+
+
+def test_a_result_that_is_close_but_not_exact_is_said_to_be():
+    found = diagnose(lambda x: 2 * x * (1 + 1e-5))
+    assert found.kind == "close" and "Did you nudge" in found.sentence
 
 
 def test_a_function_that_fails_now_and_then_does_not_pass():
