@@ -126,7 +126,9 @@ def set_up(extras, versions="pinned"):
     forget_half_installed(venv)
     pip = [str(python), "-m", "pip", "install"]
     install_torch(pip, versions, log)
-    step("3/4 everything else", pip + requirements(extras, versions), log)
+    # Where all is pinned there is nothing to search: pip would look in vain for ten minutes.
+    hopeless = "is looking at multiple versions" if versions == "pinned" else None
+    step("3/4 everything else", pip + requirements(extras, versions), log, hopeless)
     # Without this, JupyterLab greets a learner with a question about news of its own.
     news = "@jupyterlab/apputils-extension:announcements"
     step("4/4 JupyterLab", [str(python), "-m", "jupyterlab.labextensions", "disable", news], log)
@@ -258,9 +260,9 @@ def environment(**variables):
     return {**os.environ, **pip, "PIP_USER": "0", "PYTHONUTF8": "1", **variables}
 
 
-def step(title, command, log):
+def step(title, command, log, hopeless=None):
     """Run `command`; if it fails, stop with a sentence that says why and where to read more."""
-    code, output = attempt(title, command, log)
+    code, output = attempt(title, command, log, hopeless)
     if code:
         raise failure(output, log)
 
@@ -269,8 +271,11 @@ def failure(output, log):
     return Stop(f"{explain(output)} (details: {log.relative_to(ROOT)})")
 
 
-def attempt(title, command, log):
-    """Run `command`, showing what it is at; return its exit code and output, kept in `log` too."""
+def attempt(title, command, log, hopeless=None):
+    """Run `command`, showing what it is at; return its exit code and output, kept in `log` too.
+
+    A line with the text `hopeless` ends it at once.
+    """
     start, shown, at, output = time.monotonic(), 0.0, "starting", []
     child = subprocess.Popen(
         command, cwd=str(ROOT), env=environment(PYTHONUNBUFFERED="1"), stdin=subprocess.DEVNULL,
@@ -283,6 +288,8 @@ def attempt(title, command, log):
                 output.append(line)
                 file.write(line)
                 at = doing(line) or at
+                if hopeless and hopeless in line:
+                    child.terminate()
                 seconds = time.monotonic() - start
                 if sys.stdout.isatty() or seconds - shown > 5:
                     shown = seconds
@@ -388,8 +395,11 @@ def explain(output):
             f"there is no build of {missing[1]} for {PYTHON} on this kind of machine: "
             "use a 64-bit Python 3.11, which the course was tested with"
         )
-    if said("resolutionimpossible", "conflicting dependencies"):
-        return "pyproject.toml and constraints.txt contradict each other: pip found no solution"
+    if said("resolutionimpossible", "conflicting dependencies", "looking at multiple versions"):
+        return (
+            f"the versions in constraints.txt do not fit together on {PYTHON} here: "
+            "use a 64-bit Python 3.11, or, if you changed pyproject.toml, look for a contradiction"
+        )
     last = [line.strip() for line in output.splitlines() if "error" in line.lower()][-1:]
     return f"the installation failed: {last[0] if last else 'nothing was said about why'}"
 

@@ -6,12 +6,13 @@ import re
 import subprocess
 import sys
 import tomllib
-from importlib.metadata import distribution
+from importlib.metadata import distribution, distributions
 from pathlib import Path
 
 import pytest
 import yaml
 from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
@@ -80,6 +81,15 @@ def test_nothing_that_a_dependency_needs_is_left_unpinned():
                 waiting += [n for n in needs if not n.marker or n.marker.evaluate(here)]
     # setuptools comes with the environment, and pip itself keeps it out of its freeze
     assert {name for name, _ in seen} - set(PINS) <= {"setuptools"}
+
+
+def test_every_pin_can_be_installed_by_the_oldest_python():
+    # Debian 12 has 3.11.2; a pin that asks for 3.11.5 cannot be installed there.
+    oldest = ".".join(map(str, run.OLDEST_PYTHON)) + ".0"
+    here = [d for d in distributions() if PINS.get(canonicalize_name(d.name)) == d.version]
+    assert len(here) > len(RUNTIME)
+    asked = {d.name: d.metadata["Requires-Python"] or "" for d in here}
+    assert {n: r for n, r in asked.items() if not SpecifierSet(r).contains(oldest)} == {}
 
 
 def test_pins_name_no_platforms_build():

@@ -82,7 +82,7 @@ def project(tmp_path, monkeypatch):
         shutil.copy(ROOT / name, tmp_path)
     steps = []
 
-    def attempt(title, command, log):
+    def attempt(title, command, log, hopeless=None):
         steps.append(command)
         if "venv" in command:
             python = Path(command[-1]) / ("Scripts/python.exe" if not POSIX else "bin/python")
@@ -167,9 +167,9 @@ def test_an_interrupted_update_is_not_taken_for_the_old_environment(project):
 def troubled(healthy, number, trouble):
     """An `attempt` whose step of this number raises `trouble`, or fails where that is None."""
 
-    def attempt(title, command, log):
+    def attempt(title, command, log, hopeless=None):
         if not title.startswith(f"{number}/4"):
-            return healthy(title, command, log)
+            return healthy(title, command, log, hopeless)
         if trouble:
             raise trouble
         return 1, FULL
@@ -243,9 +243,11 @@ def test_torch_is_pinned_by_the_constraints_alone(project):
 def test_torch_comes_from_the_usual_index_where_the_cpu_index_fails(project, monkeypatch):
     healthy, asked = run.attempt, []
 
-    def no_cpu_index(title, command, log):
+    def no_cpu_index(title, command, log, hopeless=None):
         asked.append(command)
-        return (1, NO_NETWORK) if run.CPU_INDEX in command else healthy(title, command, log)
+        if run.CPU_INDEX in command:
+            return 1, NO_NETWORK
+        return healthy(title, command, log, hopeless)
 
     monkeypatch.setattr(run, "attempt", no_cpu_index)
     run.set_up([])
@@ -313,6 +315,12 @@ def test_a_step_shows_its_title_keeps_its_output_and_returns_its_code(tmp_path, 
     assert run.attempt("1/1 a title", [sys.executable, "-c", code], log) == (3, "é\nwhy\n")
     assert log.read_text(encoding="utf-8").endswith("é\nwhy\n")
     assert "1/1 a title" in capsys.readouterr().out
+
+
+def test_a_step_without_hope_is_ended_at_once(tmp_path):
+    code = "import time; print('looking in vain', flush=True); time.sleep(600)"
+    ended, output = run.attempt("1/1", [sys.executable, "-c", code], tmp_path / "log", "in vain")
+    assert ended != 0 and output == "looking in vain\n"
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs a device that is always full")
@@ -458,7 +466,8 @@ package using the following command.
             "SSLError(SSLCertVerificationError(1, '[SSL: CERTIFICATE_VERIFY_FAILED] …",
             "certificate is not trusted",
         ),
-        ("ERROR: ResolutionImpossible: for help visit …", "contradict each other"),
+        ("ERROR: ResolutionImpossible: for help visit …", "do not fit together"),
+        ("INFO: pip is looking at multiple versions of a to …", "do not fit together"),
         ("Collecting a\nERROR: a new kind of trouble\n", "failed: ERROR: a new kind of trouble"),
         ("", "nothing was said about why"),
     ],
