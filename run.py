@@ -397,8 +397,8 @@ def explain(output):
         )
     if said("resolutionimpossible", "conflicting dependencies", "looking at multiple versions"):
         return (
-            f"the versions in constraints.txt do not fit together on {PYTHON} here: "
-            "use a 64-bit Python 3.11, or, if you changed pyproject.toml, look for a contradiction"
+            f"the versions in constraints.txt do not fit together on this {PYTHON}: use the newest "
+            "Python 3.11, 64-bit, or, if you changed pyproject.toml, look for a contradiction"
         )
     last = [line.strip() for line in output.splitlines() if "error" in line.lower()][-1:]
     return f"the installation failed: {last[0] if last else 'nothing was said about why'}"
