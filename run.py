@@ -20,6 +20,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from pathlib import Path
@@ -31,6 +32,7 @@ OLDEST_PYTHON = (3, 11)  # as requires-python in pyproject.toml says
 FIRST_PAGE = "notebooks/00_start_here.ipynb"
 FIRST_PORT = 8888
 CPU_INDEX = "https://download.pytorch.org/whl/cpu"  # builds without 3 GB of CUDA libraries
+TEMPORARY = ("TMPDIR", "TEMP", "TMP")  # where programs look for a place for temporary files
 EVERYTHING = ["--nbval", "--nbval-current-env", "--nbval-cell-timeout=120"]
 
 
@@ -276,9 +278,17 @@ def attempt(title, command, log, hopeless=None):
 
     A line with the text `hopeless` ends it at once.
     """
+    # A pip that is ended early leaves its downloads behind; in a folder of ours they go with it.
+    with tempfile.TemporaryDirectory(prefix="descent-", ignore_cleanup_errors=True) as folder:
+        places = dict.fromkeys(TEMPORARY, folder)
+        return watch(title, command, log, hopeless, environment(PYTHONUNBUFFERED="1", **places))
+
+
+def watch(title, command, log, hopeless, variables):
+    """The body of `attempt`, in an environment of these variables."""
     start, shown, at, output = time.monotonic(), 0.0, "starting", []
     child = subprocess.Popen(
-        command, cwd=str(ROOT), env=environment(PYTHONUNBUFFERED="1"), stdin=subprocess.DEVNULL,
+        command, cwd=str(ROOT), env=variables, stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, encoding="utf-8", errors="replace",
     )  # fmt: skip
     try:
