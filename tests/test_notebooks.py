@@ -7,6 +7,7 @@ The second half of this file proves that each check can fail.
 
 import base64
 import copy
+import itertools
 import re
 import statistics
 import struct
@@ -66,8 +67,11 @@ def is_lesson(path):
     return re.match(r"\d\d_", path.name) and not path.name.startswith("00")
 
 
-def lines(source):
-    return len([line for line in source.splitlines() if line.strip()])
+def lines(cell):
+    """The lines of code that a reader sees: a cell whose input is hidden shows one."""
+    if cell.metadata.get("jupyter", {}).get("source_hidden"):
+        return 1
+    return len([line for line in cell.source.splitlines() if line.strip()])
 
 
 # --- the checks: outputs -----------------------------------------------------------------------
@@ -181,7 +185,7 @@ def has_25_to_45_cells(notebook, path):
 
 @check
 def keeps_code_cells_short(notebook, path):
-    sizes = [(n, lines(cell.source)) for n, cell in code(notebook)]
+    sizes = [(n, lines(cell)) for n, cell in code(notebook)]
     for n, size in sizes:
         if size > 25:
             yield f"cell {n} has {size} lines, more than 25"
@@ -218,6 +222,15 @@ def has_explorers_predictions_and_your_turns(notebook, path):
     ]:
         if not low <= count <= high:
             yield f"{count} {what}, expected {low} to {high}"
+
+
+@check
+def hides_the_answers_of_predictions(notebook, path):
+    for n, cell in code(notebook):
+        hidden = cell.metadata.get("jupyter", {}).get("source_hidden", False)
+        if hidden != cell.source.startswith("predict("):
+            yield (f"cell {n}: the input of a prediction is hidden, for it holds the answer; "
+                   "no other input is")
 
 
 @check
@@ -258,20 +271,16 @@ def uses_nothing_that_cannot_be_tested_or_shown(notebook, path):
 
 
 def turns(notebook):
-    """(number of the stub, stub, check cell, the cells up to the solution, solution or None)."""
-    cells = notebook.cells
-    for i, cell in enumerate(cells):
-        if "your-turn" not in tags(cell):
-            continue
-        checker = cells[i + 1] if i + 1 < len(cells) else None
-        between, solution = [], None
-        for later in cells[i + 2 :]:
-            if "solution" in tags(later):
-                solution = later
-            if solution is not None or later.cell_type == "code":
-                break
-            between.append(later)
-        yield i + 1, cell, checker, between, solution
+    """(number of the stub, stub, solution or None): only text stands between the two."""
+    for i, cell in enumerate(notebook.cells):
+        if "your-turn" in tags(cell):
+            after = itertools.takewhile(lambda c: c.cell_type != "code", notebook.cells[i + 1 :])
+            yield i + 1, cell, next((c for c in after if "solution" in tags(c)), None)
+
+
+def last_line(cell):
+    """The line of a stub that checks it."""
+    return cell.source.strip().splitlines()[-1]
 
 
 def solution_code(cell):
@@ -283,10 +292,10 @@ def solution_code(cell):
 
 
 @check
-def follows_each_stub_with_check_and_folded_solution(notebook, path):
-    for n, _, checker, _, solution in turns(notebook):
-        if checker is None or "check" not in tags(checker) or "check(" not in checker.source:
-            yield f"cell {n + 1} must be tagged `check` and call check(…), as cell {n} is a stub"
+def ends_each_stub_with_its_check_and_folds_a_solution_below(notebook, path):
+    for n, stub, solution in turns(notebook):
+        if not re.fullmatch(r"(?:\w+\.)*check\(\w+\)", last_line(stub)):
+            yield f"cell {n} is a stub: its last line must call check(…)"
         if solution is None:
             yield f"the stub in cell {n} has no Markdown cell tagged `solution` before more code"
         elif solution_code(solution) is None:
@@ -296,27 +305,25 @@ def follows_each_stub_with_check_and_folded_solution(notebook, path):
 
 @check
 def tells_unsolved_stubs_that_they_are_not_done(notebook, path):
-    for n, _, checker, _, _ in turns(notebook):
-        if checker is not None:
-            answer = "".join(t for o in checker.get("outputs", []) for t in texts(o))
-            if "not done yet" not in answer or "✓" in answer:
-                yield f"the check of the stub in cell {n} says {answer[:60]!r}, not 'not done yet'"
+    for n, stub, _ in turns(notebook):
+        answer = "".join(t for o in stub.get("outputs", []) for t in texts(o))
+        if "not done yet" not in answer or "✓" in answer:
+            yield f"the check of the stub in cell {n} says {answer[:60]!r}, not 'not done yet'"
 
 
 def solved(notebook):
-    """A copy in which every stub is replaced by its solution."""
+    """A copy in which every stub is replaced by its solution; its check stays."""
     result = copy.deepcopy(notebook)
-    for _, stub, _, _, solution in turns(result):
-        stub.source = solution_code(solution)
+    for _, stub, solution in turns(result):
+        stub.source = f"{solution_code(solution)}\n\n{last_line(stub)}"
     return result
 
 
 def unconvinced_checks(notebook, name, cwd):
-    """Complaints about check cells that do not accept the notebook's own solutions."""
-    executed = execute(solved(notebook), name, cwd)
+    """Complaints about checks that do not accept the notebook's own solutions."""
     complaints = []
-    for n, _, checker, _, _ in turns(executed):
-        answer = "".join(t for o in checker.outputs for t in texts(o))
+    for n, stub, _ in turns(execute(solved(notebook), name, cwd)):
+        answer = "".join(t for o in stub.outputs for t in texts(o))
         if "✓" not in answer or "✗" in answer:
             complaints.append(f"the solution of cell {n} is answered with {answer[:120]!r}")
     return complaints
@@ -377,8 +384,8 @@ def good():
     """A short notebook, 01_good.ipynb, that passes every check."""
     def turn(name):
         return [
-            new_code_cell(f"def {name}(x):\n    ..."),
-            new_code_cell(f"check({name})", outputs=[printed("not done yet\n")]),
+            new_code_cell(f"def {name}(x):\n    ...\n\nlesson01.{name}.check({name})",
+                          outputs=[printed("not done yet\n")]),
             new_markdown_cell("<details><summary>Hint 1</summary>\n\nThink.\n\n</details>"),
             new_markdown_cell(
                 "<details><summary>Solution</summary>\n\n"
@@ -393,10 +400,11 @@ def good():
         new_code_cell("1 / 0", outputs=[failed("ZeroDivisionError", ["Cell In[3], line 1"])]),
         new_code_cell("2.5", outputs=[new_output(
             "execute_result", data={"text/plain": "2.5"}, execution_count=4)]),
-        *[new_code_cell(f"predict('{i}')") for i in range(4)],
+        *[new_code_cell(f"predict('{i}')", metadata={"jupyter": {"source_hidden": True}})
+          for i in range(4)],
         *turn("f"), *turn("g"),
         *[new_markdown_cell("Text with `just` one word. ![a line](01_good.ipynb)")
-          for _ in range(8)],
+          for _ in range(10)],
     ]
     notebook = new_notebook(cells=cells)
     count = 0
@@ -407,8 +415,6 @@ def good():
             cell.execution_count = count
         if cell.source.startswith("def "):
             cell.metadata.tags = ["your-turn"]
-        elif cell.source.startswith("check("):
-            cell.metadata.tags = ["check"]
         elif "Solution" in cell.source:
             cell.metadata.tags = ["solution"]
     cells[1].metadata.tags = ["parameters"]
@@ -494,7 +500,12 @@ BAD = {
     has_25_to_45_cells: [lambda nb: nb.cells.pop(), lambda nb: nb.cells.extend(nb.cells[-1:] * 25)],
     keeps_code_cells_short: [
         set_source(5, "x = 1\n" * 26),
-        lambda nb: [cell.update(source="x\n" * 7) for cell in nb.cells if cell.cell_type == "code"],
+        lambda nb: [cell.update(source="x\n" * 7, metadata={}) for cell in nb.cells
+                    if cell.cell_type == "code"],
+    ],
+    hides_the_answers_of_predictions: [
+        lambda nb: nb.cells[5].metadata.pop("jupyter"),
+        lambda nb: nb.cells[2].metadata.update(jupyter={"source_hidden": True}),
     ],
     begins_with_imports_seed_and_style: [
         set_tags(2), append_source(2, "\nx = 1"), set_source(2, "import numpy as np\nSEED = 0"),
@@ -508,7 +519,7 @@ BAD = {
     ],
     talks_to_its_reader_as_an_equal: [
         set_source(1, "It is simply so."), set_source(1, "Just look."),
-        set_source(1, "Obviously."), append_source(12, " It is just so."),
+        set_source(1, "Obviously."), append_source(11, " It is just so."),
     ],
     links_to_things_that_exist: [
         set_source(1, "[x](no_such_file.ipynb)"), set_source(1, "[x](no_such.ipynb#part)"),
@@ -522,15 +533,15 @@ BAD = {
             "plt.show()", "%matplotlib widget", "interactive (f)",
         )
     ],
-    follows_each_stub_with_check_and_folded_solution: [
-        set_tags(11), set_source(11, "f(1)"), set_tags(13), set_source(13, "Solution: x"),
-        set_source(13, "<details><summary>Answer</summary>\n```python\nx\n```\n</details>"),
-        set_source(13, "<details><summary>Solution</summary>\nx\n</details>"),
-        lambda nb: nb.cells.insert(12, new_code_cell("1")),
+    ends_each_stub_with_its_check_and_folds_a_solution_below: [
+        set_source(10, "def f(x):\n    ..."), set_tags(12), set_source(12, "Solution: x"),
+        set_source(12, "<details><summary>Answer</summary>\n```python\nx\n```\n</details>"),
+        set_source(12, "<details><summary>Solution</summary>\nx\n</details>"),
+        lambda nb: nb.cells.insert(11, new_code_cell("1")),
         lambda nb: nb.cells.append(nb.cells[9]),
     ],
     tells_unsolved_stubs_that_they_are_not_done: [
-        set_output(11), set_output(11, printed("✗ wrong")), set_output(11, printed("✓ right")),
+        set_output(10), set_output(10, printed("✗ wrong")), set_output(10, printed("✓ right")),
     ],
 }  # fmt: skip
 
@@ -571,8 +582,7 @@ def test_a_solution_is_accepted_if_and_only_if_its_check_is_convinced(
 ):
     notebook = new_notebook(cells=[
         new_code_cell(EXERCISE),
-        new_code_cell("def f(x):\n    return ...", metadata={"tags": ["your-turn"]}),
-        new_code_cell("check(f)", metadata={"tags": ["check"]}),
+        new_code_cell("def f(x):\n    return ...\n\ncheck(f)", metadata={"tags": ["your-turn"]}),
         new_markdown_cell(
             f"<details><summary>Solution</summary>\n\n```python\ndef f(x):\n    return {solution}\n"
             "```\n</details>", metadata={"tags": ["solution"]}),
