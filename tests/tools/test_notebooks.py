@@ -214,7 +214,8 @@ def test_kernels_use_one_thread_and_a_fixed_hash(tmp_path):
 
 @pytest.mark.parametrize("name", ["01", "01_gradients", "01_gradients.ipynb",
                                   "notebooks/01_gradients.ipynb"])
-def test_a_notebook_is_found_by_number_name_or_path(tmp_path, name):
+def test_a_notebook_is_found_by_number_name_or_path(tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
     for each in ("00_start_here", "01_gradients", "10_more"):
         write(tmp_path / f"{each}.ipynb", notebook())
     assert find([name], tmp_path) == [tmp_path / "01_gradients.ipynb"]
