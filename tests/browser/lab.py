@@ -38,7 +38,7 @@ class Lab:
         page.wait_for_selector(".jp-NotebookPanel .jp-Cell", timeout=PATIENCE)
         page.wait_for_function("() => window.jupyterapp.shell.currentWidget?.content?.model")
         page.evaluate("window.panel = () => window.jupyterapp.shell.currentWidget")
-        self._when("panel().sessionContext.session?.kernel?.status === 'idle'")
+        self.wait_until("panel().sessionContext.session?.kernel?.status === 'idle'")
 
     def _heard(self, message):
         if message.type == "error" and not any(a in message.text for a in ALLOWED_ON_CONSOLE):
@@ -54,7 +54,7 @@ class Lab:
         self.refused.append(route.request.url)
         route.abort()
 
-    def _when(self, condition, timeout=PATIENCE):
+    def wait_until(self, condition, timeout=PATIENCE):
         self.page.wait_for_function(f"() => {condition}", timeout=timeout)
 
     def close(self):
@@ -79,7 +79,7 @@ class Lab:
         self.page.locator(".jp-Dialog .jp-mod-accept").click()
         total = self.page.evaluate("""() => [...panel().content.model.cells]
             .filter((cell) => cell.type === 'code' && cell.sharedModel.source.trim()).length""")
-        self._when(
+        self.wait_until(
             f"window.ran >= {total} && panel().sessionContext.session.kernel.status === 'idle'"
             " || [...panel().content.model.cells].some((cell) => cell.type === 'code'"
             " && !(cell.getMetadata('tags') ?? []).includes('raises-exception')"
@@ -230,8 +230,16 @@ class Explorer:
             control.addEventListener('keydown', root.onKey, true);
             root.addEventListener('descent:drawn', root.onDrawn);
         }""", self.name(control))
-        for key in presses:
+        for number, key in enumerate(presses, 1):
             self.page.keyboard.press(key)
-            self.page.evaluate("() => new Promise(requestAnimationFrame)")
-        self.settle()
+            # The next key waits for this one's picture, or a late picture would count as its own.
+            self.root.evaluate("""(root, number) => new Promise((done) => {
+                let left = 30;
+                const wait = () => {
+                    left -= 1;
+                    if (root.measured.length >= number || !left) done();
+                    else requestAnimationFrame(wait);
+                };
+                wait();
+            })""", number)
         return self.root.evaluate("root => root.measured")
