@@ -9,6 +9,7 @@ All lessons use this module; drawing code stays out of the notebooks.
 from __future__ import annotations
 
 import base64
+import html
 from collections.abc import Mapping, Sequence
 
 import matplotlib as mpl
@@ -54,7 +55,16 @@ class Picture(Figure):
 
     def _repr_mimebundle_(self, **kwargs):
         width, height = (int(side * CSS_DPI) for side in self.get_size_inches())
-        data = {"text/plain": repr(self), "image/png": base64.b64encode(png(self)).decode("ascii")}
+        picture = base64.b64encode(png(self)).decode("ascii")
+        data = {
+            "text/plain": repr(self),
+            "image/png": picture,
+            # JupyterLab leaves the alt text of a PNG unread; this is how screen readers get it.
+            # `run.py build` leaves it out, so that a notebook stores each picture once.
+            "text/html": f'<img class="descent-picture" alt="{html.escape(self.alt)}" '
+            f'width="{width}" style="max-width: 100%; height: auto" '
+            f'src="data:image/png;base64,{picture}">',
+        }
         return data, {"image/png": {"alt": self.alt, "width": width, "height": height}}
 
 

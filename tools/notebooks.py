@@ -173,7 +173,8 @@ def canonical(notebook: NotebookNode, *, with_state: bool = False) -> NotebookNo
     Kept: sources, cell ids, tags, outputs. Fixed: kernelspec, language, execution counts 1…n.
     Merged: neighbouring pieces of the same stream. Dropped: times, the rest of the metadata,
     frames of a traceback that lie in files (their paths are those of one machine), and, where a
-    picture or a text stands beside them, widget views and the widgets' state.
+    picture or a text stands beside them, widget views, the widgets' state, and the HTML that
+    repeats a picture for screen readers.
 
     `with_state` keeps views and state: for a page that has no kernel, where explorers move.
     """
@@ -237,7 +238,15 @@ def _canonical_output(output: NotebookNode, cell: NotebookNode, with_state: bool
     if VIEW in data and len(data) > 1 and not with_state:
         del data[VIEW]
         output.metadata.pop(VIEW, None)
+    if is_picture_again(data) and not with_state:
+        del data["text/html"]
     return output
+
+
+def is_picture_again(data: dict) -> bool:
+    """Is the HTML of this output only the PNG beside it, with its alt text?"""
+    html = "".join(data.get("text/html", ""))
+    return "image/png" in data and html.startswith('<img class="descent-picture"')
 
 
 # --- finding, building, checking -----------------------------------------------------------

@@ -76,9 +76,9 @@ step_downhill = Exercise(
                      "you multiply the position by the learning rate, too. "
                      "Only the slope is multiplied: mind the brackets."),
         "no slope": (lambda p, s, r: p - r,
-                     "you leave out the slope: every step is the same, on steep ground and on flat."),
+                     "you leave out the slope: every step is the same, steep ground or flat."),
         "rate subtracted": (lambda p, s, r: p - s - r,
-                            "you subtract the learning rate, too. The rule multiplies the slope by it."),
+                            "you subtract the learning rate, too. The slope is multiplied by it."),
         "sign lost": (lambda p, s, r: p - r * np.abs(s),
                       "you drop the sign of the slope. "
                       "Where it is negative, the walker must go the other way."),

@@ -42,6 +42,13 @@ def test_a_figure_is_shown_with_alt_text_and_its_size_in_css_pixels():
     assert base64.b64decode(data["image/png"]).startswith(b"\x89PNG")
 
 
+def test_a_screen_reader_in_jupyterlab_gets_the_alt_text():
+    fig, _ = figure(alt='the "best" line & 2 < 3')
+    data, _ = fig._repr_mimebundle_()
+    assert 'alt="the &quot;best&quot; line &amp; 2 &lt; 3"' in data["text/html"]
+    assert f'src="data:image/png;base64,{data["image/png"]}"' in data["text/html"]
+
+
 def test_the_same_figure_is_the_same_bytes():
     assert a_figure()._repr_mimebundle_() == a_figure()._repr_mimebundle_()
 

@@ -287,3 +287,13 @@ def text_chunks(png):
         found += [kind] if kind in (b"tEXt", b"zTXt", b"iTXt", b"tIME") else []
         at += 12 + length
     return found
+
+
+def test_the_html_that_repeats_a_picture_is_stored_nowhere_but_in_a_page():
+    picture = {"image/png": "iVBORw0KGgo=", "text/html": '<img class="descent-picture" alt="x">'}
+    table = {"image/png": "iVBORw0KGgo=", "text/html": "<table></table>"}
+    original = new_notebook(cells=[new_code_cell("x", outputs=[
+        new_output("display_data", data=data) for data in (picture, table)])])
+    stored, other = canonical(original).cells[0].outputs
+    assert set(stored.data) == {"image/png"} and set(other.data) == set(table)
+    assert canonical(original, with_state=True).cells[0].outputs[0].data == picture
