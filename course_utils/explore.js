@@ -70,24 +70,25 @@ function drawArtist(context, look, points, count) {
   context.rect(...look.box);
   context.clip();
   context.lineJoin = "round";
+  context.fillStyle = look.fill;
+  context.strokeStyle = look.color;
+  context.lineWidth = look.width;
+  context.setLineDash(look.dash);
   if (look.fill) {
-    context.fillStyle = look.fill;
     for (let from = 0; from < count; from++) { // one polygon at a time: where two overlap it is darker
       let to = from;
       while (to < count && !Number.isNaN(points.x[to])) to++;
       trace(context, points, from, to);
+      context.closePath();
       context.fill();
+      if (look.color) context.stroke();
       from = to;
     }
-  }
-  if (look.color && look.width > 0) {
+  } else if (look.color && look.width > 0) {
     trace(context, points, 0, count);
-    context.strokeStyle = look.color;
-    context.lineWidth = look.width;
-    context.setLineDash(look.dash);
     context.stroke();
-    context.setLineDash([]);
   }
+  context.setLineDash([]);
   if (look.marker) {
     let i = look.marker.last ? count - 1 : 0;
     while (look.marker.last && i > 0 && Number.isNaN(points.x[i])) i--;
