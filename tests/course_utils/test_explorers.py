@@ -10,6 +10,8 @@ from course_utils.explorers import (
     compass_at,
     line_fit,
     line_fit_at,
+    precision,
+    precision_at,
     secant,
     secant_at,
     valley_walk,
@@ -184,3 +186,33 @@ def test_the_three_views_hold_their_data_for_every_seed(seed):
 def test_every_explorer_has_a_pure_function_beside_it():
     for name in NAMES:
         assert callable(getattr(explorers, f"{name}_at"))
+
+
+@pytest.mark.parametrize("scheme", explorers.SCHEMES)
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_precision_at_computes_in_its_dtype_and_finds_cos(scheme, dtype):
+    h = 1e-20 if scheme == "complex" else np.finfo(dtype).eps ** (1 / 3)
+    slope, error = precision_at(scheme, dtype, h)
+    assert slope.dtype == dtype
+    assert error == pytest.approx(abs(float(slope) - np.cos(1.0)), abs=1e-15)
+    assert error < (1e-2 if dtype == "float32" else 1e-5)
+
+
+def test_the_two_branches_of_the_error_are_named_on_the_right_sides(explorer):
+    shown = precision()
+    for scheme, best in (("forward", 1e-8), ("central", 1e-5)):
+        assert "truncation rules" in shown.status(scheme=scheme, dtype="float64", h=best * 100)
+        assert "rounding rules" in shown.status(scheme=scheme, dtype="float64", h=best / 100)
+        assert "near the bottom" in shown.status(scheme=scheme, dtype="float64", h=best)
+    assert "nothing is left" in shown.status(scheme="forward", dtype="float32", h=1e-9)
+    assert "slope 0.54" in shown.status(scheme="complex", dtype="float64", h=1e-16)
+
+
+def test_the_drawn_error_is_the_error(explorer):
+    shown = precision()
+    h = np.array(shown.controls["h"])
+    for scheme in explorers.SCHEMES:
+        _, error = precision_at(scheme, "float64", h)
+        xs, ys = shown.frame(scheme=scheme, dtype="float64", h=1.0)["error"]
+        np.testing.assert_allclose(np.log10(xs), np.log10(h), atol=0.01)
+        np.testing.assert_allclose(np.log10(ys), np.log10(np.maximum(error, 1e-17)), atol=0.02)
