@@ -7,7 +7,7 @@ the way. Explorers, races and phase diagrams are all made from that one array.
     path = descend(RAVINE, SGD(lr=rates[:, None]), RAVINE.start, 100)       # (101, len(rates), 2)
     losses = RAVINE(path)                                                   # (101, len(rates))
 
-Lessons 01, 04 and 05 and all explorers of paths use it.
+Lessons 04 and 05 use it, and all explorers of paths, from that of lesson 00 on.
 """
 
 from collections.abc import Callable

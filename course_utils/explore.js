@@ -59,9 +59,11 @@ function stamp(context, marker, x, y) {
     if (marker.fill) context.closePath();
   }
   if (marker.fill) { context.fillStyle = marker.fill; context.fill(); }
-  context.strokeStyle = marker.edge;
-  context.lineWidth = marker.width;
-  context.stroke();
+  if (marker.width > 0) { // a canvas would keep its old width instead of 0
+    context.strokeStyle = marker.edge;
+    context.lineWidth = marker.width;
+    context.stroke();
+  }
 }
 
 function drawArtist(context, look, points, count) {
@@ -81,7 +83,7 @@ function drawArtist(context, look, points, count) {
       trace(context, points, from, to);
       context.closePath();
       context.fill();
-      if (look.color) context.stroke();
+      if (look.color && look.width > 0) context.stroke();
       from = to;
     }
   } else if (look.color && look.width > 0) {
@@ -105,7 +107,7 @@ function drawArtist(context, look, points, count) {
 function lookupSource(spec, buffer) {
   const names = spec.controls.map((control) => control.name);
   const arrays = {};
-  const kinds = { "<u2": Uint16Array, "<f4": Float32Array };
+  const kinds = { "<u2": Uint16Array, "<f8": Float64Array };
   for (const [key, entry] of Object.entries(spec.table)) {
     const length = entry.shape.reduce((product, n) => product * n, 1);
     arrays[key] = { shape: entry.shape, data: new kinds[entry.type](buffer, entry.offset, length) };
@@ -156,11 +158,15 @@ function liveFrame(spec, model) {
 async function render({ model, el }) {
   const spec = model.get("spec");
   const live = spec.kind === "live";
-  const index = { ...spec.first };
-  const root = make("div", { class: "descent-explorer", "data-kind": spec.kind });
+  const last = live ? model.get("answer") : null; // a view made later begins where the model is
+  const index = { ...(last?.index ?? spec.first) };
+  const unique = Math.random().toString(36).slice(2, 9);
+  const root = make("div", { class: "descent-explorer", "data-kind": spec.kind, role: "group", "aria-label": spec.alt });
   const canvas = make("canvas", { class: "de-stage", role: "img", "aria-label": spec.alt });
   const status = make("div", { class: "de-status", role: "status", "aria-live": "polite" });
   const panel = make("div", { class: "de-panel" });
+  // A finger that may drag upwards must not scroll the page; any other may.
+  canvas.style.touchAction = (spec.drag ?? []).some((zone) => zone.controls[1]) ? "none" : "pan-y";
   root.style.maxWidth = `${spec.width}px`;
   canvas.style.aspectRatio = `${spec.width} / ${spec.height}`;
   root.append(canvas, panel, status);
@@ -172,6 +178,10 @@ async function render({ model, el }) {
   const source = live ? null : lookupSource(spec, await inflate(model.get("data")));
   let frame = live ? liveFrame(spec, model) : null;
 
+  function say(text) {
+    if (status.textContent !== text) status.textContent = text;
+  }
+
   function draw() {
     const began = performance.now();
     context.setTransform(1, 0, 0, 1, 0, 0);
@@ -181,16 +191,21 @@ async function render({ model, el }) {
       const points = live ? frame[k] : source.points(look, index);
       drawArtist(context, look, points, points.x.length);
     });
-    if (!live) status.textContent = source.status(index);
+    if (!live) say(source.status(index));
     root.dispatchEvent(new CustomEvent("descent:drawn", { detail: { ms: performance.now() - began } }));
   }
 
+  let turn = 0;
   async function fit() {
     const wanted = (canvas.clientWidth || spec.width) * (window.devicePixelRatio || 1);
     const width = Math.min(stage.width, Math.round(wanted));
     if (width === canvas.width) return;
+    const mine = ++turn;
     const height = Math.round(width * stage.height / stage.width);
-    still = await createImageBitmap(stage, { resizeWidth: width, resizeHeight: height, resizeQuality: "high" });
+    const fitted = await createImageBitmap(stage, { resizeWidth: width, resizeHeight: height, resizeQuality: "high" });
+    if (mine !== turn) { fitted.close(); return; } // another size came in the meantime
+    if (still !== stage) still.close();
+    still = fitted;
     canvas.width = width;
     canvas.height = height;
     draw();
@@ -201,31 +216,30 @@ async function render({ model, el }) {
   const widgets = {};
   function show(name, text) {
     const control = spec.controls.find((c) => c.name === name);
-    const { input, output } = widgets[name];
+    const { input, value } = widgets[name];
     input.value = index[name];
-    if (!output) return;
-    output.textContent = text ?? control.texts[index[name]];
-    input.setAttribute("aria-valuetext", output.textContent);
+    if (!value) return;
+    value.textContent = text ?? control.texts[index[name]];
+    input.setAttribute("aria-valuetext", value.textContent);
   }
 
   // JupyterLab takes keys away from a control unless the element itself says no.
   const keep = { "data-lm-suppress-shortcuts": "true" };
-  const unique = Math.random().toString(36).slice(2, 9);
   for (const control of spec.controls) {
     const id = `de-${unique}-${control.name}`;
     const label = make("label", { for: id, class: "de-label" }, control.label);
-    let input, output = null;
+    let input, value = null;
     if (control.menu) {
       input = make("select", { id, class: "de-control", "data-name": control.name, ...keep });
       control.texts.forEach((text, i) => input.append(make("option", { value: i }, text)));
     } else {
       input = make("input", { id, class: "de-control", "data-name": control.name, type: "range",
         min: 0, max: control.texts.length - 1, step: 1, ...keep });
-      output = make("output", { for: id, class: "de-value" });
+      value = make("span", { class: "de-value", "aria-hidden": "true" }); // aria-valuetext says it
     }
-    widgets[control.name] = { input, output };
+    widgets[control.name] = { input, value };
     input.addEventListener("input", () => { stop(); set({ [control.name]: Number(input.value) }); });
-    panel.append(make("div", { class: "de-row" }, label, input, ...(output ? [output] : [])));
+    panel.append(make("div", { class: "de-row" }, label, input, ...(value ? [value] : [])));
   }
   const buttons = make("div", { class: "de-buttons" });
   const playButton = make("button", { class: "de-play", type: "button", ...keep });
@@ -233,16 +247,20 @@ async function render({ model, el }) {
   if (spec.play) buttons.append(playButton);
   buttons.append(resetButton);
   panel.append(buttons);
-  resetButton.addEventListener("click", () => { stop(); set({ ...spec.first }); });
+  resetButton.addEventListener("click", () => { stop(); waiting = null; set({ ...spec.first }); });
 
   // ---- moving: at most one picture a frame, at most one question to the kernel at a time
 
-  let asked = 0, answered = 0, waiting = null, pending = false, timer = 0, exact = {};
+  let pending = false;
+  let asked = "", answered = "", count = 0; // the numbers of this view's questions, its own among all views
+  let waiting = null, timer = 0;            // what is to be asked next
+  let exact = { ...(last?.exact ?? {}) };   // values between those of a slider, from a click
+  const changed = new Set();                // controls moved here since the question that is under way
 
   function set(change, click = null) {
     Object.assign(index, change);
-    for (const name of Object.keys(change)) { delete exact[name]; show(name); }
-    if (live) { waiting = { click }; ask(); return; }
+    for (const name of Object.keys(change)) { delete exact[name]; changed.add(name); show(name); }
+    if (live) { waiting = { click: click ?? waiting?.click ?? null }; ask(); return; }
     if (pending) return;
     pending = true;
     requestAnimationFrame(() => { pending = false; draw(); });
@@ -250,54 +268,55 @@ async function render({ model, el }) {
 
   function ask() {
     if (!waiting || asked !== answered) return;
-    asked += 1;
+    asked = `${unique}:${++count}`;
+    changed.clear();
     model.set("question", { number: asked, index: { ...index }, exact: { ...exact }, click: waiting.click });
     model.save_changes();
     waiting = null;
     clearTimeout(timer);
-    timer = setTimeout(() => {
-      status.textContent = "The kernel does not answer. This explorer computes in the kernel: run its cell again.";
-      answered = asked;
-    }, PATIENCE_MS);
+    timer = setTimeout(() => say("Waiting for the kernel. If it was restarted or shut down, run this cell again."), PATIENCE_MS);
   }
 
-  if (live) {
-    model.on("change:answer", () => {
-      const answer = model.get("answer");
-      if (answer.number !== asked) return;
-      clearTimeout(timer);
-      answered = asked;
-      if (answer.counts) {
-        frame = liveFrame(spec, model);
-        if (!waiting) {
-          exact = answer.exact;
-          for (const name of Object.keys(answer.index)) { index[name] = answer.index[name]; show(name, answer.texts[name]); }
-        }
+  function hear() {
+    const answer = model.get("answer");
+    const mine = answer.number === asked;
+    if (!mine && asked !== answered) return; // another view's, while ours is still to come
+    if (mine) { clearTimeout(timer); answered = asked; }
+    if (!answer.failed) {
+      frame = liveFrame(spec, model);
+      for (const name of Object.keys(answer.index)) {
+        if (changed.has(name)) continue;
+        index[name] = answer.index[name];
+        if (name in answer.exact) exact[name] = answer.exact[name];
+        show(name, answer.texts[name]);
       }
-      status.textContent = answer.status;
-      requestAnimationFrame(draw);
-      ask();
-    });
+    }
+    say(answer.status);
+    requestAnimationFrame(draw);
+    ask();
   }
+  if (live) model.on("change:answer", hear);
 
   // ---- play
 
   let playing = 0;
+  const played = spec.controls.find((control) => control.name === spec.play);
   function label() {
     playButton.textContent = playing ? "❚❚ Pause" : "▶ Play";
-    playButton.setAttribute("aria-pressed", playing ? "true" : "false");
+    playButton.setAttribute("aria-label", `${playing ? "Pause" : "Play"}: ${played?.label}`);
+    status.setAttribute("aria-live", playing ? "off" : "polite"); // not sixty sentences a second
   }
   function stop() { cancelAnimationFrame(playing); playing = 0; label(); }
   playButton.addEventListener("click", () => {
     if (playing) { stop(); return; }
-    const last = spec.controls.find((c) => c.name === spec.play).texts.length - 1;
-    const from = index[spec.play] >= last ? 0 : index[spec.play];
+    const end = played.texts.length - 1;
+    const from = index[spec.play] >= end ? 0 : index[spec.play];
     let began = null;
     const tick = (now) => {
       began ??= now;
-      const to = Math.min(last, from + Math.floor((now - began) / 1000 * last / PLAY_SECONDS));
+      const to = Math.min(end, from + Math.floor((now - began) / 1000 * end / PLAY_SECONDS));
       if (to !== index[spec.play] || now === began) set({ [spec.play]: to });
-      if (to >= last || !root.isConnected) { stop(); return; }
+      if (to >= end || !root.isConnected) { stop(); return; }
       playing = requestAnimationFrame(tick);
     };
     playing = requestAnimationFrame(tick);
@@ -322,9 +341,10 @@ async function render({ model, el }) {
       const distance = control.pixels.map((pixel) => Math.abs(pixel - position[side]));
       change[control.name] = distance.indexOf(Math.min(...distance));
     });
-    set(change);
+    if (Object.entries(change).some(([name, at]) => index[name] !== at)) set(change);
   }
   canvas.addEventListener("pointerdown", (event) => {
+    if (event.button !== 0 || !event.isPrimary) return; // a menu, or a second finger
     const [x, y] = where(event);
     held = (spec.drag ?? []).find((zone) => inside(zone.box, x, y)) ?? null;
     const clicked = (spec.clicks ?? []).findIndex((box) => inside(box, x, y));
@@ -335,21 +355,30 @@ async function render({ model, el }) {
     else set({}, { axes: clicked, x, y });
   });
   canvas.addEventListener("pointermove", (event) => {
+    if (!event.isPrimary) return;
     if (held) { pull(event); return; }
     const [x, y] = where(event);
     const zones = [...(spec.drag ?? []).map((zone) => zone.box), ...(spec.clicks ?? [])];
     canvas.style.cursor = zones.some((box) => inside(box, x, y)) ? "crosshair" : "";
   });
   for (const end of ["pointerup", "pointercancel"])
-    canvas.addEventListener(end, () => { held = null; });
+    canvas.addEventListener(end, (event) => { if (event.isPrimary) held = null; });
 
   label();
-  for (const name of Object.keys(index)) show(name);
-  if (live) status.textContent = model.get("answer").status;
+  for (const name of Object.keys(index)) show(name, last?.texts[name]);
+  if (live) say(last.status);
   await fit();
   const observer = new ResizeObserver(fit);
-  observer.observe(canvas);
-  return () => { stop(); clearTimeout(timer); observer.disconnect(); };
+  try { observer.observe(canvas, { box: "device-pixel-content-box" }); } // notices a change of zoom, too
+  catch { observer.observe(canvas); }
+  return () => {
+    stop();
+    clearTimeout(timer);
+    observer.disconnect();
+    if (live) model.off("change:answer", hear);
+    if (still !== stage) still.close();
+    stage.close();
+  };
 }
 
 export default { render };

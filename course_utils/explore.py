@@ -49,8 +49,7 @@ GAP = 65535  # the 16-bit code of NaN: the pen is lifted
 LIMIT_BYTES = 32 * 2**20  # packed data beyond this would make a notebook too heavy
 
 Points = tuple[Any, Any]
-_DASHES = {"-": [], "--": [3.7, 1.6], ":": [1.0, 1.65], "-.": [6.4, 1.6, 1.0, 1.6]}
-_shown_in_cell: dict[str, tuple[int, list[anywidget.AnyWidget]]] = {}
+_made_in_cell: dict[str, list[anywidget.AnyWidget]] = {}
 
 
 # --------------------------------------------------------------------- public
@@ -186,7 +185,7 @@ class Explorer(anywidget.AnyWidget):
         self._size = np.array([width, height])
         state = self._prepare(**own)  # before the widget opens: the browser gets all at once
         super().__init__(spec=spec | state.pop("spec"), stage=self._draw(moving=False), **state)
-        _close_older_of_this_cell(self)
+        _belongs_to_its_cell(self)
 
     @property
     def start(self) -> dict[str, Any]:
@@ -195,18 +194,19 @@ class Explorer(anywidget.AnyWidget):
 
     def settings(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """`given`, completed by the first settings; an unknown name is an error."""
-        _known("frame", given, self.controls)
+        _known("settings", given, self.controls)
         return self.start | dict(given)
 
     def _draw(self, moving: bool) -> bytes:
         """The figure as PNG, with or without the artists that move."""
-        for artist in self.artists.values():
-            artist.set_visible(moving)
+        visible = {artist: artist.get_visible() for artist in self.artists.values()}
+        for artist in visible:
+            artist.set_visible(moving and visible[artist])
         try:
             return png(self.figure)
         finally:
-            for artist in self.artists.values():
-                artist.set_visible(True)
+            for artist in visible:
+                artist.set_visible(visible[artist])
 
     def _set_artists(self, frame: Mapping[str, Points]) -> None:
         for name, (xs, ys) in frame.items():
@@ -241,7 +241,8 @@ class Lookup(Explorer):
         self._grid = tuple(len(given) for given in self.controls.values())
         self._status = status
         self._values = {name: self._on_grid(name, array) for name, array in values.items()}
-        _known("status", re.findall(r"{(\w+)}", status), self._values | self.controls)
+        fields = re.findall(r"{(.*?)}", status)
+        _known("status", fields, self._values | self.controls)
         _known("reveal", reveal.values(), self.controls)
         self._reveal = {names[artist]: control for artist, control in reveal.items()}
         self._packed = {names[artist]: self._pack(names[artist], artist, *points)
@@ -296,6 +297,8 @@ class Lookup(Explorer):
     def _pack(self, name: str, artist, xs, ys) -> np.ndarray:
         """Data coordinates (*grid, points) → 16-bit pixel positions (2, *grid, points)."""
         xs, ys = np.broadcast_arrays(np.asarray(xs, float), np.asarray(ys, float))
+        if xs.ndim == 0:
+            raise ValueError(f"{name}: xs and ys are single numbers, expected (*grid, points)")
         self._on_grid(name, xs[..., 0])
         if 4 * xs.size > LIMIT_BYTES:
             raise ValueError(f"{name}: {xs.shape} positions need {4 * xs.size / 2**20:.0f} MiB; "
@@ -324,7 +327,7 @@ class Lookup(Explorer):
         def add(key: str, array: np.ndarray) -> None:
             nonlocal offset
             raw = np.ascontiguousarray(array).tobytes()
-            raw += b"\0" * (-len(raw) % 4)
+            raw += b"\0" * (-len(raw) % 8)
             table[key] = {"offset": offset, "shape": list(array.shape), "type": array.dtype.str}
             blocks.append(raw)
             offset += len(raw)
@@ -333,14 +336,19 @@ class Lookup(Explorer):
         for name, packed in self._packed.items():
             add(f"artist:{name}", packed)
         for name, array in self._values.items():
-            if array.dtype.kind in "US":
-                words[name], codes = np.unique(array, return_inverse=True)
+            if array.dtype.kind in "bUS":
+                texts = np.vectorize(_text, otypes=[object])(array).astype(str)
+                words[name], codes = np.unique(texts, return_inverse=True)
                 add(f"value:{name}", codes.reshape(array.shape).astype("<u2"))
-            else:
-                add(f"value:{name}", array.astype("<f4"))
+            else:  # rounded here, so that the browser shows the same digits
+                add(f"value:{name}", np.vectorize(_rounded, otypes=["<f8"])(array))
         zones = []
         for axes, names in drag.items():
-            _known("drag", [name for name in names if name], self.controls)
+            moved = [name for name in names if name]
+            _known("drag", moved, self.controls)
+            for name in moved:
+                if not _is_numeric(self.controls[name]):
+                    raise ValueError(f"drag: {name} is a menu; only a slider can be dragged")
             zones.append({"box": _box(axes), "controls": [
                 name and {"name": name, "pixels": self._positions(axes, name, side)}
                 for side, name in enumerate(names)]})
@@ -391,7 +399,11 @@ class Live(Explorer):
         return changed
 
     def _set_frame(self, **settings) -> str:
-        return str(self._update(**self.settings(settings)))
+        status = self._update(**self.settings(settings))
+        if not isinstance(status, str):
+            raise TypeError(f"update must return the status line, a string, not {status!r}; "
+                            "is its return statement missing?")
+        return status
 
     def _asked(self, change) -> None:
         """Answer the browser; what a learner's function raises goes to the status line."""
@@ -405,7 +417,8 @@ class Live(Explorer):
             state = self._computed(number, settings)
         except Exception as error:  # a learner's own function may raise anything
             said = f"Your function raised {type(error).__name__}: {error}"
-            state = {"answer": {"number": number, "status": said}}
+            # All else stays as it was: a view that is made now still finds a picture.
+            state = {"answer": self.answer | {"number": number, "status": said, "failed": True}}
         with self.hold_sync():
             self.set_trait("points", state.get("points", self.points))
             self.set_trait("answer", state["answer"])
@@ -465,6 +478,8 @@ def _control_values(name: str, values: Sequence[Any]) -> list[Any]:
     values = np.asarray(values).tolist()
     if not isinstance(values, list) or len(values) < 2:
         raise ValueError(f"control {name}: needs at least two values, got {values!r}")
+    if any(value != value for value in values):
+        raise ValueError(f"control {name}: nan is no value that a control can stand at")
     return values
 
 
@@ -491,16 +506,20 @@ def _text(value: Any) -> str:
         return "on" if value else "off"
     if isinstance(value, (str, np.str_)):
         return str(value)
-    value = float(value)
+    value = _rounded(value)
     if not math.isfinite(value):
         return "–" if math.isnan(value) else ("∞" if value > 0 else "−∞")
     if value != 0 and not 1e-3 <= abs(value) < 1e5:
         mantissa, exponent = f"{value:.2e}".split("e")
         text = f"{float(mantissa):g}e{int(exponent)}"
     else:
-        rounded = float(f"{value:.3g}")
-        text = f"{rounded:.0f}" if abs(rounded) >= 100 else f"{rounded:g}"
+        text = f"{value:.0f}" if abs(value) >= 100 else f"{value:g}"
     return "0" if text == "-0" else text.replace("-", "−")
+
+
+def _rounded(value: Any) -> float:
+    """`value` to three significant digits."""
+    return float(f"{float(value):.3g}")
 
 
 def _axes_of(artist):
@@ -529,15 +548,19 @@ def _appearance(name: str, artist) -> dict[str, Any]:
     alpha = artist.get_alpha()
     color = _css(to_rgba(artist.get_color(), alpha))
     style = artist.get_linestyle()
+    dashes = artist._unscaled_dash_pattern[1] or []  # what the linestyle (0, (1, 1)) is kept as
     width = artist.get_linewidth() * scale
     look |= {"fill": None, "color": None if style in ("None", "", " ") else color, "width": width,
-             "dash": [d * width for d in _DASHES.get(style, [])]}
+             "dash": [d * width for d in dashes]}
     marker = artist.get_marker()
     if marker not in ("None", "", " ", None):
         shape = MarkerStyle(marker)
         outline = shape.get_transform().transform_path(shape.get_path()).to_polygons()
         size = artist.get_markersize() * scale
         every = artist.get_markevery()
+        if every not in (None, [-1]):
+            raise ValueError(f"{name}: markevery={every!r} cannot move; None marks every point, "
+                             "[-1] the last one")
         face = artist.get_markerfacecolor() if shape.is_filled() else None
         look["marker"] = {
             "polygons": [(p * [size, -size]).round(3).tolist() for p in outline],
@@ -602,25 +625,26 @@ def _clamp(at: tuple[int, ...], shape: tuple[int, ...], lead: bool = False) -> t
     return (slice(None), *index) if lead else index
 
 
-def _running_cell() -> tuple[str, int] | None:
-    """The notebook cell that runs now, and its execution count; None outside Jupyter."""
+def _running_cell() -> str | None:
+    """The id of the notebook cell that runs now; None outside Jupyter."""
     ipython = sys.modules.get("IPython")
     shell = ipython.get_ipython() if ipython else None
     if shell is None or not hasattr(shell, "get_parent"):
         return None
-    cell = shell.get_parent().get("metadata", {}).get("cellId")
-    return (cell, shell.execution_count) if cell else None
+    return shell.get_parent().get("metadata", {}).get("cellId")
 
 
-def _close_older_of_this_cell(widget: anywidget.AnyWidget) -> None:
-    """Running a cell again closes the explorers of its last run: nothing piles up."""
-    here = _running_cell()
-    if here is None:
+def _belongs_to_its_cell(widget: anywidget.AnyWidget) -> None:
+    """Remember in which cell a widget was made: it is closed when that cell runs again."""
+    cell = _running_cell()
+    if cell is None:
         return
-    cell, run = here
-    last_run, widgets = _shown_in_cell.get(cell, (run, []))
-    if last_run != run:
-        for old in widgets:
-            old.close()
-        widgets = []
-    _shown_in_cell[cell] = (run, [*widgets, widget])
+    events = sys.modules["IPython"].get_ipython().events
+    if _close_those_of_this_cell not in events.callbacks["pre_run_cell"]:
+        events.register("pre_run_cell", _close_those_of_this_cell)
+    _made_in_cell.setdefault(cell, []).append(widget)
+
+
+def _close_those_of_this_cell(info: Any = None) -> None:
+    for widget in _made_in_cell.pop(_running_cell(), []):
+        widget.close()

@@ -32,8 +32,8 @@ def verdict(claim: str, holds: Any, **evidence: Any) -> None:
     ----------
     claim : the sentence that is put to the test.
     holds : True or False, computed from the experiment.
-    **evidence : numbers, short arrays or words that the claim rests on; they are
-        printed with three significant digits.
+    **evidence : numbers, short arrays or words that the claim rests on; numbers are
+        printed with three significant digits, whole numbers in full.
 
     Raises
     ------

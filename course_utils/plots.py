@@ -21,8 +21,8 @@ from course_utils.explore import CSS_DPI, png
 
 __all__ = [
     "BLUE", "ORANGE", "GREEN", "PINK", "GREY", "STYLES", "Picture", "figure", "use_style",
-    "arrow", "contours", "curves", "landscape", "gradient_field", "slope_under_curve",
-    "three_flat_points", "two_directions", "endings",
+    "arrow", "contours", "curves", "panels", "fits", "landscape", "gradient_field",
+    "slope_under_curve", "three_flat_points", "two_directions", "endings",
 ]
 
 BLUE, ORANGE, GREEN, PINK, GREY = "#0072B2", "#A63F00", "#007A5A", "#CC79A7", "#57606A"
@@ -103,7 +103,7 @@ def arrow(x, y, dx, dy, head: float = 0.2):
     return xs, ys
 
 
-def contours(axes, function, bounds, *, levels: int = 14, power: float = 1.0, labels=("x₀", "x₁")):
+def contours(axes, function, bounds, *, power: float = 1.0, labels=("x₀", "x₁")):
     """Height lines of ``function((..., 2)) → (...)`` in the window `bounds` (2, 2).
 
     `power` below 1 puts more lines near the lowest point.
@@ -112,7 +112,7 @@ def contours(axes, function, bounds, *, levels: int = 14, power: float = 1.0, la
     grid = np.stack(np.meshgrid(np.linspace(left, right, 161), np.linspace(low, high, 161)), -1)
     z = function(grid)
     bottom, top = float(z.min()), float(z.max())
-    at = bottom + (top - bottom) * np.linspace(0, 1, levels + 1) ** (1 / power)
+    at = bottom + (top - bottom) * np.linspace(0, 1, 15) ** (1 / power)
     axes.contourf(grid[..., 0], grid[..., 1], z, at, cmap=LAND, alpha=0.65)
     axes.contour(grid[..., 0], grid[..., 1], z, at, colors="#7F97B2", linewidths=0.5)
     axes.set(xlim=(left, right), ylim=(low, high), xlabel=labels[0], ylabel=labels[1])
@@ -123,27 +123,50 @@ def contours(axes, function, bounds, *, levels: int = 14, power: float = 1.0, la
 
 
 def curves(xs, lines: Mapping[str, Sequence], *, xlabel: str, ylabel: str, alt: str,
-           log: str = "", marks: Mapping[str, float] | None = None, **size) -> Picture:
+           log: str = "", **size) -> Picture:
     """One line for each entry of `lines` over `xs`, each in its own colour and line style.
 
-    `log` names the logarithmic axes ("", "x", "y", "xy"); `marks` draws a vertical line at each
-    value, with its name. Lines may be shorter than xs.
+    `log` names the logarithmic axes ("", "x", "y", "xy"). Lines may be shorter than xs.
     """
     fig, [[axes]] = figure(alt=alt, **size)
+    _draw_curves(axes, xs, lines, xlabel=xlabel, ylabel=ylabel, log=log)
+    return fig
+
+
+def panels(*each: Mapping, alt: str, height: float = 3.4, width: float = 8.8) -> Picture:
+    """Figures like those of `curves` side by side: one mapping of its arguments for each.
+
+    ``title`` is one more argument.
+    """
+    fig, [row] = figure(len(each), alt=alt, width=width, height=height)
+    for axes, one in zip(row, each):
+        axes.set_title(one.get("title", ""))
+        _draw_curves(axes, **{name: value for name, value in one.items() if name != "title"})
+    return fig
+
+
+def _draw_curves(axes, xs, lines, *, xlabel, ylabel, log=""):
     for (name, ys), (color, style) in zip(lines.items(), STYLES):
         ys = np.asarray(ys, float)
         axes.plot(np.asarray(xs)[: len(ys)], ys, color=color, linestyle=style, label=name)
-    for name, at in (marks or {}).items():
-        axes.axvline(at, color=GREY, linewidth=1.2, linestyle=(0, (2, 2)))
-        axes.annotate(name, (at, 1.0), xycoords=("data", "axes fraction"), xytext=(4, -2),
-                      textcoords="offset points", va="top", color=GREY)
     axes.set(xlabel=xlabel, ylabel=ylabel)
     if "x" in log:
         axes.set_xscale("log")
     if "y" in log:
         axes.set_yscale("log")
     if len(lines) > 1:
-        axes.legend()
+        axes.legend(frameon=False)
+
+
+def fits(x, y, lines: Mapping[str, tuple[float, float]], *, alt: str) -> Picture:
+    """Data points (N,) and one straight line (w, b) for each entry of `lines`."""
+    fig, [[axes]] = figure(alt=alt)
+    axes.plot(x, y, color="black", marker="o", markersize=5, linestyle="none", label="data")
+    ends = np.array([np.min(x), np.max(x)])
+    for (name, (w, b)), (color, style) in zip(lines.items(), STYLES):
+        axes.plot(ends, w * ends + b, color=color, linestyle=style, label=name)
+    axes.set(xlabel="input x", ylabel="target y")
+    axes.legend(frameon=False)
     return fig
 
 

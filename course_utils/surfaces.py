@@ -7,7 +7,7 @@ points of shape (..., 2), so that a whole grid of points is one call:
     RAVINE([-7.0, 2.0])            # 6.45
     RAVINE.gradient([-7.0, 2.0])   # array([-0.7,  4. ])
 
-Lesson 01 uses BOWL, RAVINE and SADDLE; 04 and 05 use all of them.
+Lesson 00 walks on HIMMELBLAU; 01 uses it, BOWL, RAVINE and SADDLE; 04 and 05 use all of them.
 """
 
 from collections.abc import Callable

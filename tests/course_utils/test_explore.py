@@ -147,7 +147,7 @@ def test_a_number_between_two_values_counts_as_the_nearest():
         (True, "on"),
         ("a", "a"),
         (999.5, "1000"),
-        (0.00099996, "1e−3"),
+        (0.00099996, "0.001"),
     ],
 )
 def test_numbers_have_three_significant_digits_and_a_true_minus(value, text):
@@ -276,7 +276,8 @@ def test_an_error_in_the_learners_function_goes_to_the_status_line_and_the_pictu
     before = shown.points
     answer = question(shown, k=1)
     assert answer["status"] == "Your function raised ZeroDivisionError: division by zero"
-    assert "counts" not in answer and shown.points == before
+    assert answer["failed"] and answer["counts"] == [2] and shown.points == before
+    assert "failed" not in question(shown, number=3, k=0)
     assert question(shown, number=2, k=2)["status"] == "1.0"  # and it goes on
 
 
@@ -351,6 +352,73 @@ def test_data_too_large_for_a_notebook_are_refused_with_a_way_out():
         lookup(fig, {line: (0.0, ys)}, alt="huge", a=np.arange(1000), b=np.arange(1000))
 
 
+def test_numbers_reach_the_browser_rounded_as_python_shows_them():
+    values = np.array([1.125, 112.5, 12.25, 0.8225, 1e39, 1e-46, -7.0])
+    fig, ax, line = stage()
+    shown = lookup(
+        fig, {line: (np.zeros((7, 1)), 0.0)}, alt="numbers", values={"v": values}, k=np.arange(7)
+    )
+    entry = shown.spec["table"]["value:v"]
+    sent = np.frombuffer(zlib.decompress(shown.data), entry["type"], 7, entry["offset"])
+    assert list(sent) == [float(f"{v:.3g}") for v in values]
+
+
+def test_truth_values_are_sent_as_words():
+    fig, ax, line = stage()
+    shown = lookup(
+        fig, {line: (np.zeros((2, 1)), 0.0)}, alt="x", values={"ok": [True, False]},
+        status="{ok}", k=[0, 1],
+    )  # fmt: skip
+    assert shown.spec["words"]["ok"] == ["off", "on"] and shown.status(k=0) == "on"
+
+
+def test_dashes_of_any_kind_are_drawn_as_matplotlib_draws_them():
+    fig, ax, line = stage()
+    line.set(linestyle=(0, (1, 2)), linewidth=3)
+    shown = lookup(fig, {line: (np.zeros((2, 1)), 0.0)}, alt="dots", k=[0, 1])
+    assert shown.spec["artists"][0]["dash"] == pytest.approx([3 * 100 / 72, 6 * 100 / 72])
+
+
+def test_an_artist_that_was_hidden_stays_hidden():
+    fig, ax, line = stage()
+    line.set_visible(False)
+    lookup(fig, {line: (np.zeros((2, 1)), 0.0)}, alt="x", k=[0, 1])._repr_mimebundle_()
+    assert not line.get_visible()
+
+
+def test_an_update_without_a_status_line_is_refused():
+    fig, ax, line = stage()
+    with pytest.raises(TypeError, match="return the status line"):
+        live(fig, lambda k: None, [line], alt="x", k=[0, 1])
+
+
+def test_marks_that_cannot_move_are_refused():
+    fig, ax, line = stage()
+    line.set_markevery(5)
+    with pytest.raises(ValueError, match="markevery=5 cannot move"):
+        lookup(fig, {line: (np.zeros((2, 1)), 0.0)}, alt="x", k=[0, 1])
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"drag": "kind"}, "drag: kind is a menu"),
+        ({"status": "{rate:.2f}"}, "status: there is no 'rate:.2f'"),
+        ({"rate": [0.1, float("nan"), 0.4]}, "control rate: nan is no value"),
+    ],
+)
+def test_what_the_browser_could_not_do_is_refused(options, says):
+    if "drag" in options:
+        fig, ax, line = stage()
+        with pytest.raises(ValueError, match=says):
+            lookup(
+                fig, {line: (np.zeros((2, 1)), 0.0)}, alt="x", drag={ax: ("kind", None)}, kind=KINDS
+            )
+        return
+    with pytest.raises(ValueError, match=says):
+        a_lookup(**options)
+
+
 def test_an_unknown_setting_of_a_frame_is_named():
     with pytest.raises(ValueError, match="there is no 'speed'; there are rate, kind"):
         LOOKUP.frame(speed=3)
@@ -365,16 +433,24 @@ def test_live_wants_a_function():
 # ------------------------------------------------------------------ running a cell again
 
 
-def test_running_a_cell_again_closes_its_older_explorers_only(monkeypatch):
-    run = {"cell": "a", "count": 1}
-    monkeypatch.setattr(explore, "_shown_in_cell", {})
-    monkeypatch.setattr(explore, "_running_cell", lambda: (run["cell"], run["count"]))
-    first, second = a_lookup(), a_live()
-    run.update(cell="b", count=2)
-    other = a_lookup()
-    run.update(cell="a", count=3)
-    third = a_lookup()
-    assert [w.comm is None for w in (first, second, other, third)] == [True, True, False, False]
+def test_running_a_cell_again_closes_its_explorers_whatever_it_shows_now(monkeypatch):
+    from IPython.core.interactiveshell import InteractiveShell
+
+    shell = InteractiveShell()
+    running = {"metadata": {"cellId": "a"}}
+    monkeypatch.setattr(shell, "get_parent", lambda: running, raising=False)
+    monkeypatch.setattr("IPython.get_ipython", lambda: shell)
+    monkeypatch.setattr(explore, "_made_in_cell", {})
+
+    def run(cell, make):
+        running["metadata"]["cellId"] = cell
+        shell.events.trigger("pre_run_cell", None)
+        return make()
+
+    first, second = run("a", lambda: (a_lookup(), a_live()))
+    other = run("b", a_lookup)
+    run("a", lambda: None)
+    assert [w.comm is None for w in (first, second, other)] == [True, True, False]
 
 
 LOOKUP, LIVE = a_lookup(), a_live()

@@ -77,10 +77,14 @@ def test_valley_walk_shows_the_path_up_to_the_chosen_step(explorer):
         np.testing.assert_allclose(np.column_stack([xs, ys])[here], path[here], atol=2e-3)
 
 
-def test_a_walk_that_flies_off_is_said_to(explorer):
-    assert "flown off the map" in explorer["valley_walk"].status(
-        x0=-5.25, x1=0.0, learning_rate=0.03, step=40
-    )
+def test_the_status_of_a_walk_that_flies_off_says_at_which_step(explorer):
+    shown, at = explorer["valley_walk"], {"x0": -5.25, "x1": 0.0, "learning_rate": 0.03}
+    path = valley_walk_at(HIMMELBLAU, *at.values(), steps=40)
+    k = int(np.flatnonzero(np.isnan(path[:, 0]))[0])
+    assert shown.status(**at, step=40) == f"step 40: height –, diverged at step {k}"
+    assert shown.status(**at, step=k) == f"step {k}: height –, diverged at step {k}"
+    assert shown.status(**at, step=k - 1).endswith("on the way")
+    assert np.abs(path[:k]).max() < 18
 
 
 def test_secant_at_the_closed_form_of_a_square():

@@ -7,7 +7,7 @@ import pytest
 
 import course_utils
 
-FLOOR_1 = ["differentiation", "surfaces", "optimizers", "schedules", "descent"]
+FLOOR_1 = ["differentiation", "losses", "surfaces", "optimizers", "schedules", "descent", "data"]
 
 
 def third_parties_after(code):
