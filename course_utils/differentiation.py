@@ -155,7 +155,8 @@ def gradient(
     perturbed copies go through f in one call, stacked in front: (m, ..., n) -> (m, ...). The
     copies are cut into blocks of at most `max_bytes`, so that a thousand coordinates or a
     million cost no more memory than a few. Blocks that fit into the processor's cache are by
-    far the fastest.
+    far the fastest. It pays for many points of few coordinates, and up to about a thousand
+    coordinates; beyond that the evaluations themselves take the time (see benchmarks).
 
     Parameters
     ----------

@@ -31,6 +31,12 @@ def _never_restored(f, x, h):
     return np.array(slopes)
 
 
+def _drifting(f, x, h):
+    x = np.array(x, dtype=float)
+    steps = h * np.tril(np.ones((len(x), len(x))))
+    return np.array([(f(x + s) - f(x - s)) / (2 * h) for s in steps])
+
+
 def _whole_numbers(f, x, h):
     slopes = []
     for i in range(len(x)):
@@ -75,8 +81,20 @@ numerical_gradient = Exercise(
                                                          - f(np.array(x, float) - h)) / (2 * h)),
                         "you nudge all entries at once. Nudge one, and hold the others still."),
         "whole numbers": (_whole_numbers,
-                          "right for floats, but an array of whole numbers rounds the nudge away. "
+                          "right for floats, but an array of whole numbers cuts the digits off: "
+                          "up, the nudge is lost; down, it becomes 1. "
                           "Make your copies floats: `np.array(x, dtype=float)`."),
+        "whole result": (lambda f, x, h: _central(f, x, h).astype(np.asarray(x).dtype),
+                         "your result is an array of whole numbers, so it cuts the slopes off: "
+                         "start from `np.zeros(len(x))`."),
+        "copies before the loop": (_drifting,
+                                   "your copies are made before the loop, so earlier nudges stay. "
+                                   "Make fresh copies in each round."),
+        "return in the loop": (lambda f, x, h: _central(f, x, h) * (np.arange(len(x)) == 0),
+                               "`return` is inside the loop, so it stops after the first entry. "
+                               "Move it to the left."),
+        "one array": (lambda f, x, h: np.zeros(len(x)),
+                      "all slopes are 0. `below = above` makes no copy: it is one array."),
         "sum": (lambda f, x, h: np.sum(_central(f, x, h)),
                 "you add the slopes up. The gradient keeps one for each entry."),
     },
@@ -86,6 +104,11 @@ numerical_gradient = Exercise(
 def _ratio(a, n, size=np.maximum, join=np.max, absolute=np.abs):
     difference, scale = absolute(a - n), size(np.abs(a), np.abs(n))
     return join(np.where(scale > 0, difference / np.where(scale > 0, scale, 1), 0.0))
+
+
+def _signed_size(a, n):
+    size = np.maximum(a, n)
+    return np.max(np.abs(a - n) / np.where(size > 0, size, 1))
 
 
 def _error_inputs(rng):
@@ -124,6 +147,12 @@ relative_error = Exercise(
         "zero over zero": (lambda a, n: np.max(np.abs(a - n) / np.maximum(np.abs(a), np.abs(n))),
                            "where both are zero you divide 0 by 0, and the result is nan. "
                            "Two zeros agree: their error is 0."),
+        "one size for all": (lambda a, n: np.max(np.abs(a - n))
+                             / np.max(np.maximum(np.abs(a), np.abs(n))),
+                             "you divide by the one largest number. "
+                             "Divide each entry by its own size first."),
+        "size with sign": (_signed_size,
+                           "the sizes need absolute values: the larger of |a| and |n|."),
         "norms": (lambda a, n: np.linalg.norm(a - n) / np.maximum(np.linalg.norm(a),
                                                                   np.linalg.norm(n)),
                   "you compare the lengths of whole vectors. A wrong small entry is lost in that. "
