@@ -34,11 +34,23 @@ class Lab:
         page.on("request", lambda request: self.requests.append(request.url))
         page.on("websocket", self._watch)
         page.route(lambda url: not url.startswith((address, "data:", "blob:")), self._refuse)
-        page.goto(f"{address}/lab/tree/{path}?reset&token={token}")
-        page.wait_for_selector(".jp-NotebookPanel .jp-Cell", timeout=PATIENCE)
-        page.wait_for_function("() => window.jupyterapp.shell.currentWidget?.content?.model")
-        page.evaluate("window.panel = () => window.jupyterapp.shell.currentWidget")
+        self.url = f"{address}/lab/tree/{path}?reset&token={token}"
+        self._arrive()
+
+    def _arrive(self):
+        self.page.goto(self.url)
+        self.page.wait_for_selector(".jp-NotebookPanel .jp-Cell", timeout=PATIENCE)
+        self.wait_until("window.jupyterapp.shell.currentWidget?.content?.model")
+        self.page.evaluate("""() => {
+            const notebook = window.jupyterapp.shell.currentWidget;
+            window.panel = () => notebook;
+        }""")
         self.wait_until("panel().sessionContext.session?.kernel?.status === 'idle'")
+
+    def save_and_load_anew(self):
+        """Save the notebook and load the page again; the kernel stays what it is."""
+        self.page.evaluate("panel().context.save()")
+        self._arrive()
 
     def _heard(self, message):
         if message.type == "error" and not any(a in message.text for a in ALLOWED_ON_CONSOLE):
@@ -117,10 +129,18 @@ class Lab:
     def explorers(self):
         """Each explorer of the notebook, scrolled into view."""
         for index in self.explorer_cells():
-            roots = self.show_cell(index).locator(".descent-explorer")
-            expect(roots.first).to_be_visible(timeout=20_000)
+            roots = self._roots(index)
             for number in range(roots.count()):
                 yield Explorer(self.page, roots.nth(number))
+
+    def explorer(self, index):
+        """The first explorer of this cell (counted from 0), scrolled into view."""
+        return Explorer(self.page, self._roots(index).first)
+
+    def _roots(self, index):
+        roots = self.show_cell(index).locator(".descent-explorer")
+        expect(roots.first).to_be_visible(timeout=20_000)
+        return roots
 
     def notebook_state(self):
         """What JupyterLab's shortcuts would change: number of cells, active cell, mode."""
