@@ -247,32 +247,36 @@ async function render({ model, el }) {
   if (spec.play) buttons.append(playButton);
   buttons.append(resetButton);
   panel.append(buttons);
-  resetButton.addEventListener("click", () => { stop(); waiting = null; set({ ...spec.first }); });
+  resetButton.addEventListener("click", () => { stop(); queue = []; set({ ...spec.first }); });
 
   // ---- moving: at most one picture a frame, at most one question to the kernel at a time
 
   let pending = false;
   let asked = "", answered = "", count = 0; // the numbers of this view's questions, its own among all views
-  let waiting = null, timer = 0;            // what is to be asked next
+  let queue = [], timer = 0;                // what is to be asked next: controls moved, then perhaps a click
   let exact = { ...(last?.exact ?? {}) };   // values between those of a slider, from a click
-  const changed = new Set();                // controls moved here since the question that is under way
 
   function set(change, click = null) {
     Object.assign(index, change);
-    for (const name of Object.keys(change)) { delete exact[name]; changed.add(name); show(name); }
-    if (live) { waiting = { click: click ?? waiting?.click ?? null }; ask(); return; }
+    for (const name of Object.keys(change)) { delete exact[name]; show(name); }
+    if (live) {
+      if (!queue.length || queue.at(-1).click) queue.push({ moved: new Set(), click: null });
+      for (const name of Object.keys(change)) queue.at(-1).moved.add(name);
+      queue.at(-1).click = click;
+      ask();
+      return;
+    }
     if (pending) return;
     pending = true;
     requestAnimationFrame(() => { pending = false; draw(); });
   }
 
   function ask() {
-    if (!waiting || asked !== answered) return;
+    if (!queue.length || asked !== answered) return;
     asked = `${unique}:${++count}`;
-    changed.clear();
-    model.set("question", { number: asked, index: { ...index }, exact: { ...exact }, click: waiting.click });
+    const { click } = queue.shift();
+    model.set("question", { number: asked, index: { ...index }, exact: { ...exact }, click });
     model.save_changes();
-    waiting = null;
     clearTimeout(timer);
     timer = setTimeout(() => say("Waiting for the kernel. If it was restarted or shut down, run this cell again."), PATIENCE_MS);
   }
@@ -282,14 +286,12 @@ async function render({ model, el }) {
     const mine = answer.number === asked;
     if (!mine && asked !== answered) return; // another view's, while ours is still to come
     if (mine) { clearTimeout(timer); answered = asked; }
-    if (!answer.failed) {
-      frame = liveFrame(spec, model);
-      for (const name of Object.keys(answer.index)) {
-        if (changed.has(name)) continue;
-        index[name] = answer.index[name];
-        if (name in answer.exact) exact[name] = answer.exact[name];
-        show(name, answer.texts[name]);
-      }
+    frame = liveFrame(spec, model);
+    for (const name of Object.keys(answer.index)) {
+      if (queue.some(({ moved }) => moved.has(name))) continue; // moved here since it was asked
+      index[name] = answer.index[name];
+      if (name in answer.exact) exact[name] = answer.exact[name];
+      show(name, answer.texts[name]);
     }
     say(answer.status);
     requestAnimationFrame(draw);

@@ -411,17 +411,27 @@ class Live(Explorer):
         number = question["number"]
         settings = {name: self.controls[name][i] for name, i in question["index"].items()}
         settings |= question["exact"]
+        stand = self._stand(settings)
         try:
             if question["click"] is not None:
                 settings |= self.click(*self._where(**question["click"]))
+                stand = self._stand(settings)
             state = self._computed(number, settings)
         except Exception as error:  # a learner's own function may raise anything
             said = f"Your function raised {type(error).__name__}: {error}"
-            # All else stays as it was: a view that is made now still finds a picture.
-            state = {"answer": self.answer | {"number": number, "status": said, "failed": True}}
+            # The picture stays as it was: a view that is made now still finds one.
+            state = {"answer": self.answer | stand | {"number": number, "status": said}}
         with self.hold_sync():
             self.set_trait("points", state.get("points", self.points))
             self.set_trait("answer", state["answer"])
+
+    def _stand(self, settings: Mapping[str, Any]) -> dict[str, Any]:
+        """Where the browser's controls stand for these settings, and what they say."""
+        return {
+            "index": {name: nearest(self.controls[name], v) for name, v in settings.items()},
+            "exact": {name: v for name, v in settings.items() if not isinstance(v, str)},
+            "texts": {name: _text(v) for name, v in settings.items()},
+        }
 
     def _where(self, axes: int, x: float, y: float) -> tuple[float, float, Any]:
         """A click in CSS pixels as data coordinates (x, y) and the axes it fell into."""
@@ -438,12 +448,7 @@ class Live(Explorer):
                 pixels = _axes_of(artist).transData.transform(np.column_stack(_data_of(artist)))
             counts.append(len(pixels))
             pieces += [pixels[:, 0], self._size[1] - pixels[:, 1]]
-        answer = {
-            "number": number, "status": status, "counts": counts,
-            "index": {name: nearest(self.controls[name], v) for name, v in settings.items()},
-            "exact": {name: v for name, v in settings.items() if not isinstance(v, str)},
-            "texts": {name: _text(v) for name, v in settings.items()},
-        }
+        answer = {"number": number, "status": status, "counts": counts} | self._stand(settings)
         return {"points": np.concatenate(pieces).astype("<f4").tobytes(), "answer": answer}
 
 

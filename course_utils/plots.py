@@ -127,6 +127,7 @@ def curves(xs, lines: Mapping[str, Sequence], *, xlabel: str, ylabel: str, alt: 
     """One line for each entry of `lines` over `xs`, each in its own colour and line style.
 
     `log` names the logarithmic axes ("", "x", "y", "xy"). Lines may be shorter than xs.
+    With xs None each line is a pair (xs, ys) of its own.
     """
     fig, [[axes]] = figure(alt=alt, **size)
     _draw_curves(axes, xs, lines, xlabel=xlabel, ylabel=ylabel, log=log)
@@ -146,9 +147,9 @@ def panels(*each: Mapping, alt: str, height: float = 3.4, width: float = 8.8) ->
 
 
 def _draw_curves(axes, xs, lines, *, xlabel, ylabel, log=""):
-    for (name, ys), (color, style) in zip(lines.items(), STYLES):
-        ys = np.asarray(ys, float)
-        axes.plot(np.asarray(xs)[: len(ys)], ys, color=color, linestyle=style, label=name)
+    for (name, line), (color, style) in zip(lines.items(), STYLES):
+        at, ys = line if xs is None else (np.asarray(xs)[: len(line)], line)
+        axes.plot(at, np.asarray(ys, float), color=color, linestyle=style, label=name)
     axes.set(xlabel=xlabel, ylabel=ylabel)
     if "x" in log:
         axes.set_xscale("log")

@@ -247,6 +247,15 @@ def test_neither_a_click_nor_the_slider_moved_right_after_it_is_lost(lab):
     shows(explorer, 7.5, 2.25, 8)
 
 
+def test_a_slider_moved_after_a_click_has_the_last_word_on_its_own_value(lab):
+    explorer = fresh(lab, SLOW)
+    x, _, z = explorer.controls
+    z.press("ArrowRight")
+    click(explorer, 2.25, 7.5)
+    x.press("Home")
+    shows(explorer, 0, 7.5, 6)
+
+
 # ------------------------------------------------------------------ answers, errors, views
 
 
@@ -308,6 +317,17 @@ def test_a_second_view_opens_after_an_error_of_update(lab):
         shows(second, 0, 5, 5)
         same_view(first, second)
     assert lab.console == []
+
+
+def test_after_an_error_every_view_stands_at_the_values_that_were_asked_for(lab):
+    first = fresh(lab, QUICK)
+    with second_view(lab, QUICK) as open_before:
+        first.press(first.controls[0], "End")
+        expect(open_before.status_line).to_contain_text(ERROR)
+        same_view(first, open_before)
+    with second_view(lab, QUICK) as opened_after:
+        same_view(first, opened_after)
+        assert positions(opened_after) == [TOP_VALUE, 5, 5]
 
 
 def test_two_views_move_together_and_both_get_their_answers(lab):

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 import torch
+from scipy import stats
 from scipy.optimize import approx_fprime
 from scipy.stats import linregress
 
@@ -8,6 +9,10 @@ from course_utils import explorers
 from course_utils.explorers import (
     compass,
     compass_at,
+    learning_rate,
+    learning_rate_at,
+    likelihood,
+    likelihood_at,
     line_fit,
     line_fit_at,
     precision,
@@ -220,3 +225,40 @@ def test_the_drawn_error_is_the_error(explorer):
         xs, ys = shown.frame(scheme=scheme, dtype="float64", h=1.0)["error"]
         np.testing.assert_allclose(np.log10(xs), np.log10(h), atol=0.01)
         np.testing.assert_allclose(np.log10(ys), np.log10(np.maximum(error, 1e-17)), atol=0.02)
+
+
+def test_likelihood_at_is_scipys():
+    values, centre = np.random.default_rng(0).normal(size=7), np.linspace(-2, 2, 5)
+    for noise, law in (("Gaussian", stats.norm), ("Laplace", stats.laplace)):
+        density, loss = likelihood_at(noise, values, centre)
+        expected = law.pdf(values, loc=centre[:, None])
+        np.testing.assert_allclose(density, expected, rtol=1e-12)
+        np.testing.assert_allclose(loss, -np.log(expected).mean(axis=1), rtol=1e-12)
+
+
+def test_the_best_centre_of_the_bell_is_where_the_loss_is_lowest():
+    shown = likelihood()
+    for noise in explorers.NOISES:
+        for last in (1.4, 5.0, 9.0):
+            losses = [
+                float(shown.frame(noise=noise, last=last, centre=c)["loss here"][1][0])
+                for c in shown.controls["centre"]
+            ]
+            said = float(shown.status(noise=noise, last=last).split(", ")[-1].replace("−", "-"))
+            best = shown.controls["centre"][int(np.argmin(losses))]
+            assert best == pytest.approx(said, abs=0.06)
+
+
+@pytest.mark.parametrize("share", [0.1, 0.5, 0.95, 1.05])
+def test_learning_rate_at_is_the_closed_form(share):
+    curvature = np.array([0.5, 1.0, 4.0])
+    path = learning_rate_at(curvature, share * 2 / curvature, 30)
+    np.testing.assert_allclose(path, (1 - 2 * share) ** np.arange(31) * np.ones((3, 1)), atol=1e-12)
+
+
+def test_the_status_names_the_four_kinds_of_walk():
+    shown = learning_rate()
+    for curvature in shown.controls["curvature"]:
+        for share, word in ((0.05, "slow"), (0.4, "good"), (0.9, "overshoots"), (1, "critical")):
+            assert word in shown.status(curvature=curvature, rate=share * 2 / curvature)
+        assert "diverges" in shown.status(curvature=curvature, rate=1.05 * 2 / curvature)
