@@ -11,7 +11,10 @@ from __future__ import annotations
 import copy
 import traceback
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext, redirect_stdout
 from dataclasses import dataclass, field
+from io import StringIO
+from time import perf_counter
 from typing import Any
 
 import numpy as np
@@ -19,6 +22,7 @@ import numpy as np
 __all__ = ["Diagnosis", "Exercise"]
 
 TRIES = 24  # fresh inputs for each check
+PATIENCE = 5.0  # seconds; a slow function is tried on fewer inputs, but on three at least
 CLOSE = 1e-3  # results this close are no accident: the method is right, the arithmetic is not exact
 
 
@@ -63,58 +67,80 @@ class Exercise:
     tolerance: float = 1e-6
 
     def check(self, function: Callable, rng: np.random.Generator | None = None) -> None:
-        """Print the diagnosis of `function`. Nothing is raised: the notebook goes on."""
+        """Print the diagnosis of `function`. Whatever it raises, the notebook goes on.
+
+        Only KeyboardInterrupt passes: who stops a cell wants it to stop.
+        """
         print(self.diagnose(function, rng))
 
     def diagnose(self, function: Callable, rng: np.random.Generator | None = None) -> Diagnosis:
         """Run `function` on fresh inputs and say what it does.
+
+        What it prints is seen for the first input alone.
 
         Parameters
         ----------
         function : the learner's.
         rng : draws the inputs; a fresh one where not given.
         """
+        if function is ...:
+            return self._not_done()
         if not callable(function):
-            return Diagnosis("not done" if function is ... else "wrong type",
+            return Diagnosis("wrong type",
                              f"{self.name}: expected a function, got {_show(function)}.")
         rng = np.random.default_rng() if rng is None else rng
         cases = sorted((self.inputs(rng) for _ in range(TRIES)), key=_size)
-        results = []
+        tried, results, start = [], [], perf_counter()
         for case in cases:
-            trouble, result = self._call(function, case)
+            late = len(tried) >= 2 and perf_counter() - start > PATIENCE
+            if late:  # end with the largest: small inputs alone hide many mistakes
+                case = cases[-1]
+            # Lines printed to find a mistake help once; 24 times they bury the diagnosis.
+            with redirect_stdout(StringIO()) if tried else nullcontext():
+                trouble, result = self._call(function, case)
             if trouble:
                 return trouble
+            tried.append(case)
             results.append(result)
-        wanted = [self._run(self.reference, case) for case in cases]
+            if late:
+                break
+        wanted = [self._run(self.reference, case) for case in tried]
         wrong = [not self._same(got, want) for got, want in zip(results, wanted)]
         if not any(wrong):
-            return Diagnosis("correct", f"{self.name}: right on {TRIES} fresh inputs.")
+            return Diagnosis("correct", f"{self.name}: right on {len(tried)} fresh inputs.")
         for name, (mistaken, sentence) in self.mistakes.items():
             if all(self._same(got, self._run(mistaken, case))
-                   for got, case in zip(results, cases)):
+                   for got, case in zip(results, tried)):
                 return Diagnosis("mistake", f"{self.name}: {sentence}", name)
         if all(_equal(got, want, CLOSE) for got, want in zip(results, wanted)):
             return Diagnosis("close", f"{self.name}: right to three digits or more, but not exact. "
-                             "Did you nudge where a formula is asked for, or round?")
+                             "Did you nudge where a formula is asked for, round, or compute in "
+                             "float32 (PyTorch's default) where float64 is needed?")
         first = wrong.index(True)
-        return self._differs(cases[first], results[first], wanted[first], sum(wrong))
+        return self._differs(tried[first], results[first], wanted[first],
+                             f"{sum(wrong)} of {len(tried)} inputs differ.")
 
     def _call(self, function: Callable, case: tuple) -> tuple[Diagnosis | None, Any]:
         """One call of the learner's function, and what is to be said of it at once."""
         given = copy.deepcopy(case)
         try:
             with np.errstate(all="ignore"):
-                result = function(*given)
+                result = _kept(function(*given))
         except NotImplementedError:
             return self._not_done(), None
-        except Exception as error:  # a learner's function may raise anything
+        except (Exception, SystemExit) as error:  # a learner's function may raise anything
             return Diagnosis("raised", f"{self.name}{_show(case)} raised "
-                             f"{type(error).__name__}: {error}{_line_of(error)}"), None
-        if result is ... or (isinstance(result, tuple) and any(part is ... for part in result)):
+                             f"{_message(error)}{_line_of(error)}"), None
+        parts = result if isinstance(result, tuple) else (result,)
+        if any(part is ... for part in parts):
             return self._not_done(), None
         if result is None:
             return Diagnosis("no result", f"{self.name} gives nothing back: "
                              "its last line must be `return` and the result."), None
+        if parts and all(part is None for part in parts):
+            return Diagnosis("no result", f"{self.name} gives back {_show(result)}, and None is "
+                             "nothing. It comes from calls that give nothing back, "
+                             "like `print(…)` or `x.sort()`."), None
         if not _equal(given, case, 0.0):
             return Diagnosis("changed argument", f"{self.name} changes an argument it was given "
                              "(`+=`, `-=` or `x[i] = …` work on the caller's own array): "
@@ -132,36 +158,63 @@ class Exercise:
     def _same(self, got: Any, want: Any) -> bool:
         return _equal(got, want, self.tolerance)
 
-    def _differs(self, case: tuple, got: Any, want: Any, failures: int) -> Diagnosis:
-        call = f"{self.name}{_show(case)}"
+    def _differs(self, case: tuple, got: Any, want: Any, count: str) -> Diagnosis:
+        call, shown = f"{self.name}{_show(case)}", _show(got)
         if _parts(got) is None:
-            return Diagnosis("wrong type", f"{call} gives {_show(got)}, "
-                             f"a {type(got).__name__}: numbers are expected.")
-        have, need = _shapes(got), _shapes(want)
+            kind = "" if shown == _type_of(got) else f", {_type_of(got)}"
+            wish = "a smaller number is" if isinstance(got, int) else "real numbers are"
+            return Diagnosis("wrong type", f"{call} gives {shown}{kind}: {wish} expected.")
+        have, need = _describe(got), _describe(want)
         if have != need:
-            return Diagnosis("wrong shape", f"{call} gives {_describe(have)}, "
-                             f"expected {_describe(need)}.")
-        return Diagnosis("wrong", f"{call}: expected {_show(want)}, got {_show(got)}. "
-                         f"{failures} of {TRIES} inputs differ.")
+            return Diagnosis("wrong shape", f"{call} gives {have}, expected {need}.")
+        return Diagnosis("wrong", f"{call}: expected {_show(want)}, got {shown}. {count}")
 
 
 # --------------------------------------------------------------------- helpers
 
 
+def _is_tensor(value: Any) -> bool:
+    return hasattr(value, "requires_grad")  # torch need not be imported to know
+
+
+def _kept(value: Any) -> Any:
+    """A copy of a result: a function may fill one buffer of its own again and again."""
+    if isinstance(value, (tuple, list)):
+        return (tuple if isinstance(value, tuple) else list)(_kept(part) for part in value)
+    if _is_tensor(value):
+        return value.detach().clone()
+    return value.copy() if isinstance(value, np.ndarray) else value
+
+
+def _plain(value: Any) -> Any:
+    """The tensors in a result as NumPy arrays; all else as it is."""
+    if isinstance(value, (tuple, list)):
+        return [_plain(part) for part in value]
+    if not _is_tensor(value):
+        return value
+    value = value.detach().cpu()
+    try:
+        return value.numpy()
+    except TypeError:  # NumPy has no bfloat16
+        return value.float().numpy()
+
+
 def _parts(value: Any) -> list[np.ndarray] | None:
     """A result as a list of float arrays (a tuple has one each); None if it holds no numbers."""
-    values = value if isinstance(value, tuple) else (value,)
-    if any(isinstance(part, str) for part in values):  # NumPy would read "1.5" as a number
-        return None
     try:
-        return [np.asarray(v.detach() if hasattr(v, "detach") else v, dtype=float) for v in values]
-    except (TypeError, ValueError, AttributeError):
+        arrays = [np.asarray(_plain(v)) for v in (value if isinstance(value, tuple) else (value,))]
+        # NumPy would read "1.5" as a number and drop the imaginary part of another.
+        numeric = all(array.dtype.kind in "biuf" for array in arrays)
+        return [array.astype(float) for array in arrays] if numeric else None
+    except Exception:  # a learner's object may raise anything when it is looked at
         return None
 
 
 def _equal(a: Any, b: Any, tolerance: float) -> bool:
     if callable(b):
         return callable(a)
+    if isinstance(a, tuple) != isinstance(b, tuple):  # `return x,` is no x
+        return False
     if isinstance(b, tuple) and any(callable(part) for part in b):
         return len(a) == len(b) and all(_equal(x, y, tolerance) for x, y in zip(a, b))
     left, right = _parts(a), _parts(b)
@@ -176,14 +229,13 @@ def _equal(a: Any, b: Any, tolerance: float) -> bool:
     return True
 
 
-def _shapes(value: Any) -> tuple:
-    return tuple(part.shape for part in _parts(value))
-
-
-def _describe(shapes: tuple) -> str:
+def _describe(value: Any) -> str:
+    shapes = [part.shape for part in _parts(value)]
     names = ["one number" if shape == () else f"an array of shape {shape}" for shape in shapes]
-    many = len(names) > 1
-    return f"{len(names)} results ({', '.join(names)})" if many else names[0]
+    if not isinstance(value, tuple):
+        return names[0]
+    many = "1 result" if len(names) == 1 else f"{len(names)} results"
+    return f"a tuple of {many} ({', '.join(names)})"
 
 
 def _size(case: tuple) -> tuple[int, float]:
@@ -192,22 +244,45 @@ def _size(case: tuple) -> tuple[int, float]:
     return sum(a.size for a in arrays), float(sum(np.abs(a).sum() for a in arrays))
 
 
+def _type_of(value: Any) -> str:
+    name = type(value).__name__
+    return f"{'an' if name.startswith((*'aeiou', 'nd')) else 'a'} {name}"
+
+
 def _show(value: Any) -> str:
-    if isinstance(value, tuple):
-        return "(" + ", ".join(_show(part) for part in value) + ")"
+    """A value as words of a sentence: short, and never with an address."""
+    try:
+        text = _text(value)
+    except Exception:  # the repr of a learner's object may raise, too
+        return _type_of(value)
+    return _type_of(value) if " at 0x" in text else text
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, (tuple, list)):
+        text = ", ".join(_show(part) for part in value)
+        return f"({text})" if isinstance(value, tuple) else f"[{text}]"
     if callable(value):
         return getattr(value, "__name__", "function")
     if isinstance(value, (float, np.floating)):
         return f"{float(value):.6g}"
-    if hasattr(value, "detach"):
-        value = value.detach().numpy()
+    value = _plain(value)
     if isinstance(value, np.ndarray):
         return np.array2string(value, precision=4, separator=", ", threshold=12)
-    return repr(value)
+    text = repr(value)
+    return text if len(text) <= 80 else f"{text[:79]}…"
 
 
-def _line_of(error: Exception) -> str:
+def _message(error: BaseException) -> str:
+    try:
+        text = str(error)
+    except Exception:  # an exception of the learner's own may raise when it is shown
+        text = ""
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+def _line_of(error: BaseException) -> str:
     """The line of the learner's code that raised, if it can be seen."""
-    frames = traceback.extract_tb(error.__traceback__)
-    line = frames[-1].line if len(frames) > 1 else None
+    frames = [f for f in traceback.extract_tb(error.__traceback__) if f.filename != __file__]
+    line = frames[-1].line if frames else None
     return f" (in the line `{line}`)" if line else ""

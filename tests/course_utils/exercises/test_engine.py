@@ -1,7 +1,10 @@
+import sys
+import warnings
+
 import numpy as np
 import pytest
 
-from course_utils.exercises import Exercise
+from course_utils.exercises import Exercise, engine
 
 
 def exercise(**changes):
@@ -151,3 +154,214 @@ def test_check_prints_the_diagnosis_and_raises_nothing(capsys):
     exercise().check(lambda x: 2 * x)
     lines = capsys.readouterr().out.splitlines()
     assert [line[0] for line in lines] == ["○", "✗", "✓"]
+
+
+# ------------------------------------------------------- whatever comes, the notebook goes on
+
+
+class Hostile:
+    def __array__(self, *args, **kwargs):
+        raise RuntimeError("not yours")
+
+    def __repr__(self):
+        raise RuntimeError("not yours, either")
+
+
+class Speechless(Exception):
+    def __str__(self):
+        raise RuntimeError("no words")
+
+
+def raises_speechless(x):
+    raise Speechless
+
+
+def leaves(x):
+    sys.exit(1)
+
+
+def tracked(x):
+    torch = pytest.importorskip("torch")
+    return [torch.tensor(float(v), requires_grad=True) for v in x]
+
+
+def low_precision(x):
+    torch = pytest.importorskip("torch")
+    return torch.tensor(3 * x + 1, dtype=torch.bfloat16, requires_grad=True)
+
+
+@pytest.mark.parametrize(("function", "kind"), [
+    (leaves, "raised"),
+    (raises_speechless, "raised"),
+    (tracked, "wrong"),
+    (low_precision, "wrong"),
+    (lambda x: 10**400, "wrong type"),
+    (lambda x: Hostile(), "wrong type"),
+    (lambda x: [Hostile()], "wrong type"),
+])
+def test_nothing_that_a_function_does_escapes(function, kind, capsys):
+    assert diagnose(function).kind == kind
+    exercise().check(function)
+    assert capsys.readouterr().out.startswith("✗ double")
+
+
+def test_an_exit_and_an_error_without_words_are_named():
+    assert "raised SystemExit: 1 (in the line `sys.exit(1)`)" in diagnose(leaves).sentence
+    assert "raised Speechless (in the line" in diagnose(raises_speechless).sentence
+
+
+def test_an_interrupt_stops_the_check():
+    def interrupted(x):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        exercise().check(interrupted)
+
+
+def test_a_list_of_tracked_tensors_and_a_bfloat16_tensor_can_be_right():
+    torch = pytest.importorskip("torch")
+    assert diagnose(lambda x: [2 * t for t in tracked(x)]).correct
+    whole = exercise(inputs=lambda rng: (rng.integers(1, 9, 2).astype(float),))
+    assert whole.diagnose(lambda x: torch.tensor(2 * x, dtype=torch.bfloat16)).correct
+
+
+# ------------------------------------------------------------------- only numbers are numbers
+
+
+@pytest.mark.parametrize("function", [
+    lambda x: 2 * x + 1j,
+    lambda x: 2 * x + 0j,
+    lambda x: [str(2 * v) for v in x],
+    lambda x: np.array([str(2 * v) for v in x]),
+])
+def test_what_only_looks_like_numbers_is_a_wrong_type(function):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert diagnose(function).kind == "wrong type"
+
+
+@pytest.mark.parametrize("text", [b"0.75", np.array("0.75"), np.array(b"0.75")])
+def test_bytes_and_arrays_of_text_are_no_numbers(text):
+    assert diagnose(lambda x: text, reference=lambda x: 0.75).kind == "wrong type"
+
+
+@pytest.mark.parametrize("result", [True, 1, np.uint8(1), np.float32(1), [1]])
+def test_truths_whole_numbers_and_floats_are_numbers(result):
+    assert diagnose(lambda x: result, reference=lambda x: np.ones(np.shape(result))).correct
+
+
+# --------------------------------------------------------------------- results are snapshots
+
+
+def fills(buffer, wrap):
+    """The right function, for inputs of two, which gives back one buffer of its own."""
+    def double(x):
+        for i, v in enumerate(x):
+            buffer[i] = 2 * float(v)
+        return wrap(buffer)
+    return double
+
+
+def twos(rng):
+    return (rng.uniform(-3, 3, 2).round(2),)
+
+
+@pytest.mark.parametrize("buffer", [np.zeros(2), [0.0, 0.0]], ids=["array", "list"])
+def test_a_function_may_fill_a_buffer_of_its_own(buffer):
+    assert diagnose(fills(buffer, lambda b: b), inputs=twos).correct
+    assert diagnose(fills(buffer, lambda b: (b, b)), inputs=twos,
+                    reference=lambda x: (2 * x, 2 * x)).correct
+
+
+def test_a_function_may_fill_a_tensor_of_its_own():
+    torch = pytest.importorskip("torch")
+    assert diagnose(fills(torch.zeros(2, dtype=torch.float64), lambda b: b), inputs=twos).correct
+
+
+# ----------------------------------------------------------------------- prints, and patience
+
+
+def test_what_a_function_prints_is_shown_once_before_the_diagnosis(capsys):
+    def chatty(x):
+        print("looking at", len(x))
+        return 2 * x
+
+    exercise().check(chatty)
+    assert capsys.readouterr().out.splitlines() == [
+        "looking at 1", "✓ double: right on 24 fresh inputs."]
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """Time that passes only where a test says so."""
+    now = [0.0]
+    monkeypatch.setattr(engine, "perf_counter", lambda: now[0])
+    return now
+
+
+@pytest.mark.parametrize(("seconds", "inputs"), [(0.1, 24), (0.9, 7), (60, 3)])
+def test_a_slow_function_is_tried_on_fewer_inputs_and_that_is_said(clock, seconds, inputs):
+    calls = []
+
+    def slow(x, more=0):
+        calls.append(x)
+        clock[0] += seconds
+        return 2 * x + more
+
+    assert diagnose(slow).sentence == f"double: right on {inputs} fresh inputs."
+    assert len(calls) == inputs
+    assert f"{inputs} of {inputs} inputs differ" in diagnose(lambda x: slow(x, 1)).sentence
+
+
+def test_a_slow_function_is_tried_on_the_largest_input_too(clock):
+    def slow(x):
+        clock[0] += 60
+        return 2 * x if len(x) < 3 else 3 * x
+
+    found = diagnose(slow)
+    assert found.kind == "wrong" and "1 of 3" in found.sentence
+
+
+# --------------------------------------------------------------------- sentences that are true
+
+
+def test_a_tuple_in_place_of_an_array_is_called_a_tuple():
+    one = exercise(inputs=lambda rng: (rng.uniform(-3, 3, 1).round(2),))
+    found = one.diagnose(lambda x: tuple(2 * x))
+    assert found.kind == "wrong shape"
+    assert "a tuple of 1 result (one number), expected an array of shape (1,)" in found.sentence
+
+
+def test_a_comma_too_many_is_seen():
+    found = diagnose(lambda x: (2 * x,))
+    assert found.kind == "wrong shape" and "gives a tuple of 1 result" in found.sentence
+
+
+@pytest.mark.parametrize(("result", "words"), [
+    (lambda: (v for v in [1]), "gives a generator: real numbers are expected."),
+    (lambda: [object()], "gives [an object], a list: real numbers are expected."),
+    (lambda: "four", "gives 'four', a str: real numbers are expected."),
+])
+def test_no_sentence_shows_an_address(result, words):
+    sentence = diagnose(lambda x: result()).sentence
+    assert sentence.endswith(words) and "0x" not in sentence
+
+
+def test_a_number_too_large_for_a_float_is_cut_short_and_called_too_large():
+    sentence = diagnose(lambda x: 10**400).sentence
+    assert sentence.endswith("…, an int: a smaller number is expected.") and len(sentence) < 200
+
+
+def test_a_tuple_of_nothing_is_no_result():
+    found = diagnose(lambda x: (None, None))
+    assert found.kind == "no result" and "(None, None)" in found.sentence
+
+
+def test_dots_in_place_of_a_function_are_not_done_yet():
+    assert "not done yet" in diagnose(...).sentence
+
+
+def test_float32_is_a_suspect_where_a_result_is_close():
+    torch = pytest.importorskip("torch")
+    found = diagnose(lambda x: 2 * torch.tensor(x, dtype=torch.float32), tolerance=1e-9)
+    assert found.kind == "close" and "float32" in found.sentence
