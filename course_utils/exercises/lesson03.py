@@ -41,6 +41,21 @@ binary_cross_entropy = Exercise(
             lambda p, y: np.mean(-(p * np.log(np.maximum(y, 1e-12))
                                    + (1 - p) * np.log(np.maximum(1 - y, 1e-12)))),
             "p and y have changed places: the logarithm is taken of the prediction."),
+        "minus before one term": (
+            lambda p, y: np.mean(-y * np.log(p) + (1 - y) * np.log(1 - p)),
+            "the minus sign reaches one term alone. Put the two terms in brackets, "
+            "and one minus before them."),
+        "log p in both": (lambda p, y: -np.mean(y * np.log(p) + (1 - y) * np.log(p)),
+                          "both terms have log p. For a target of 0 the data have the "
+                          "probability 1 − p."),
+        "no weight on the second": (lambda p, y: -np.mean(y * np.log(p) + np.log(1 - p)),
+                                    "the second term counts for every example. "
+                                    "It belongs to those with target 0."),
+        "sigmoid first": (lambda p, y: _bce(1 / (1 + np.exp(-p)), y),
+                          "p is a probability already. Do not put it through a sigmoid."),
+        "two means": (lambda p, y: -np.mean(np.log(p[y == 1])) - np.mean(np.log(1 - p[y == 0])),
+                      "you add the mean over the ones and the mean over the zeros. "
+                      "Take one mean over all."),
         "base two": (lambda p, y: _bce(p, y) / np.log(2),
                      "you use the logarithm to base 2. Use the natural one, np.log."),
         "base ten": (lambda p, y: _bce(p, y) / np.log(10),
@@ -91,6 +106,20 @@ log_softmax = Exercise(
         "log of zero": (_shifted_two_steps,
                         "nothing overflows now, but a small share is rounded to 0, and its log is "
                         "−inf. Do not form the shares: log(exp(z) / s) = z − log(s)."),
+        "no axis": (lambda z: np.log(np.exp(z) / np.sum(np.exp(z))),
+                    "you sum over the whole array. Each row is a sample: axis=-1. "
+                    "And exp of a large score is infinite."),
+        "all in one, shares": (
+            lambda z: np.log(np.exp(z - np.max(z)) / np.sum(np.exp(z - np.max(z)))),
+            "you sum over the whole array. Each row is a sample: axis=-1. "
+            "And do not form the shares."),
+        "shift only in the sum": (lambda z: _log_softmax(z) + np.max(z, axis=-1, keepdims=True),
+                                  "the largest score is subtracted inside the sum alone. "
+                                  "Subtract it from the z in front, too."),
+        "plus": (lambda z: 2 * (z - np.max(z, axis=-1, keepdims=True)) - _log_softmax(z),
+                 "you add the logarithm of the sum. A quotient becomes a difference."),
+        "divided": (lambda z: _log_softmax(z / np.max(z, axis=-1, keepdims=True)),
+                    "you divide by the largest score. That changes the shares. Subtract it."),
         "softmax": (lambda z: np.exp(_log_softmax(z)),
                     "these are the shares themselves. Their logarithm is asked for."),
         "largest of all": (lambda z: (z - np.max(z)) - np.log(np.sum(np.exp(z - np.max(z)), axis=-1,
