@@ -61,6 +61,18 @@ one_epoch = Exercise(
         "fixed divisor": (lambda w, x, y, b, rate: _epoch(
             w, x, y, b, rate, slope=lambda w, x, y: np.sum(2 * (w * x - y) * x) / b),
             "the last batch is smaller, but you divide by the full batch size."),
+        "no rate": (lambda w, x, y, b, rate: _epoch(w, x, y, b, 1.0),
+                    "the step lacks the learning rate."),
+        "last batch only": (
+            lambda w, x, y, b, rate: w - rate * _slope(w, x[(len(x) - 1) // b * b:],
+                                                       y[(len(x) - 1) // b * b:]),
+            "only the last batch makes a step. Is the update inside the loop?"),
+        "single examples": (lambda w, x, y, b, rate: _epoch(w, x, y, 1, rate),
+                            "you take a step for each example. Take one for each batch."),
+        "whole data each time": (
+            lambda w, x, y, b, rate: _epoch(w, x, y, b, rate,
+                                            slope=lambda w, *part: _slope(w, x, y)),
+            "every step looks at all data. Use the slices."),
         "full batch": (lambda w, x, y, b, rate: w - rate * _slope(w, x, y),
                        "this is one step on all data. Take one step for each batch."),
     },
@@ -123,6 +135,8 @@ gradient_in_chunks = Exercise(
                           "half of what it should be: the slope of e² is 2e."),
         "x forgotten": (lambda w, x, y, c: np.mean(2 * (w * x - y)),
                         "the factor x is missing: how much does w · x grow with w?"),
+        "loss": (lambda w, x, y, c: np.mean((w * x - y) ** 2),
+                 "this is the loss itself. Its slope is asked for."),
         "sign": (lambda w, x, y, c: -_slope(w, x, y), "the sign is wrong: the error is w x − y."),
     },
 )
