@@ -475,7 +475,7 @@ BAD = {
     shows_no_address_and_no_path: [
         prints("<function f at 0x7f3a>"), prints("<object object at 12>"), prints("/home/ada/x.py"),
         prints("C:\\Users\\ada"), prints("~/course"), prints("File '/tmp/a'"),
-        in_traceback("File /work/x.py"), set_output(3, shown(text_html="<b>/Users/ada</b>")),
+        in_traceback("File /mnt/x.py"), set_output(3, shown(text_html="<b>/Users/ada</b>")),
     ],
     prints_at_most_three_significant_digits: [
         prints("slope 3.142"), prints("(0.5, 0.12345)"), prints("1234.5"), prints("1,234.5 ≈"),
