@@ -34,6 +34,10 @@ def test_the_first_floor_stands_on_numpy_alone(module):
     assert {name for name in loaded if not name.startswith(("_cython", "cython"))} == {"numpy"}
 
 
+def test_the_explorers_wait_with_pytorch_until_one_needs_it():
+    assert "torch" not in third_parties_after("import course_utils.explorers")
+
+
 def test_the_probe_sees_a_heavy_import():
     assert "scipy" in third_parties_after("import scipy.optimize")
 
