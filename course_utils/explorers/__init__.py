@@ -9,6 +9,7 @@ module for each lesson, and all their names stand here:
     lesson02  precision                    the best nudge
     lesson03  likelihood                   a bell over seven numbers
     lesson04  learning_rate                too small, good, critical, divergent
+    lesson05  race                         seven optimizers on four surfaces
 """
 
 from course_utils.explorers.lesson00 import valley_walk, valley_walk_at
@@ -24,6 +25,7 @@ from course_utils.explorers.lesson01 import (
 from course_utils.explorers.lesson02 import SCHEMES, precision, precision_at
 from course_utils.explorers.lesson03 import NOISES, likelihood, likelihood_at
 from course_utils.explorers.lesson04 import learning_rate, learning_rate_at
+from course_utils.explorers.lesson05 import RULES, good_rate, race, race_at
 
 __all__ = [
     "valley_walk", "valley_walk_at",
@@ -31,4 +33,5 @@ __all__ = [
     "SCHEMES", "precision", "precision_at",
     "NOISES", "likelihood", "likelihood_at",
     "learning_rate", "learning_rate_at",
+    "RULES", "race", "race_at", "good_rate",
 ]
