@@ -17,12 +17,13 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from course_utils.data import confidence_interval
 from course_utils.explore import CSS_DPI, png
 
 __all__ = [
     "BLUE", "ORANGE", "GREEN", "PINK", "GREY", "STYLES", "Picture", "figure", "use_style",
     "arrow", "contours", "curves", "panels", "fits", "landscape", "gradient_field",
-    "slope_under_curve", "three_flat_points", "two_directions", "endings",
+    "slope_under_curve", "three_flat_points", "two_directions", "endings", "intervals",
 ]
 
 BLUE, ORANGE, GREEN, PINK, GREY = "#0072B2", "#A63F00", "#007A5A", "#CC79A7", "#57606A"
@@ -269,4 +270,28 @@ def two_directions(surface, point, downhill, target, *, alt: str) -> Picture:
     axes.plot(*point, color="black", marker="o", linestyle="none")
     axes.set_aspect("equal")
     axes.legend(loc="lower left", frameon=True)
+    return fig
+
+
+def intervals(groups: Mapping[str, Sequence], *, xlabel: str, ylabel: str, alt: str,
+              baseline: str = "", **size) -> Picture:
+    """One row for each group of runs: every run as a ring, their mean, its 95 % interval as a bar.
+
+    `baseline` names the group whose mean is drawn through all rows. The interval is Student's,
+    see `data.confidence_interval`.
+    """
+    fig, [[axes]] = figure(alt=alt, **size)
+    rows = np.arange(len(groups))[::-1]  # the first group stands on top
+    for row, values in zip(rows, groups.values()):
+        mean, half = confidence_interval(values)
+        axes.plot(values, np.full(len(values), row), color=GREY, marker="o", markersize=5,
+                  fillstyle="none", linestyle="none")
+        axes.plot([mean - half, mean + half], [row, row], color=BLUE, linewidth=4, alpha=0.55,
+                  linestyle="-", solid_capstyle="butt")
+        axes.plot(mean, row, color=BLUE, marker="D", markersize=6, linestyle="none")
+    if baseline:
+        axes.axvline(np.mean(groups[baseline]), color=ORANGE, linestyle="--", linewidth=1.5)
+    axes.set(yticks=rows, yticklabels=list(groups), xlabel=xlabel, ylabel=ylabel,
+             ylim=(-0.6, len(rows) - 0.4))
+    axes.grid(axis="y")
     return fig

@@ -5,6 +5,7 @@ import sys
 import matplotlib as mpl
 import numpy as np
 import pytest
+import scipy.stats
 
 from course_utils import plots, surfaces
 from course_utils.plots import arrow, curves, figure
@@ -21,6 +22,8 @@ def every_figure():
     starts = np.array([[0.0, 0.0], [1.0, 1.0], [-1.0, 1.0]])
     yield a_figure()
     yield plots.landscape(surface, starts, alt="x")
+    yield plots.intervals({"a": [1, 2, 3], "b": [2, 2.5, 4]}, xlabel="loss", ylabel="rule", alt="x",
+                          baseline="a")
     yield plots.endings(surface, starts, np.array([0, 1, 0]), np.array([0, 1, 1]), alt="x")
     yield plots.slope_under_curve(np.sin, np.cos, 0, 6, alt="x")
     yield plots.gradient_field(surface, surface.gradient, surface.bounds, alt="x")
@@ -96,3 +99,11 @@ def test_figures_need_no_pyplot():
         "assert 'matplotlib.pyplot' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_an_interval_spans_what_student_says():
+    values = np.array([1.0, 2.0, 4.0, 5.0])
+    fig = plots.intervals({"a": values, "b": values + 1}, xlabel="x", ylabel="y", alt="x")
+    bar = fig.axes[0].lines[1].get_xdata()
+    np.testing.assert_allclose(bar, scipy.stats.t.interval(0.95, 3, 3.0, scipy.stats.sem(values)),
+                               rtol=1e-3)
