@@ -203,6 +203,48 @@ def endings(surface, starts, valleys, nearest, *, alt: str) -> Picture:
     return fig
 
 
+def phase_diagram(rates, momenta, factor, *, best, border, alt: str) -> Picture:
+    """By how much a step of momentum shrinks the distance, for every rate and momentum.
+
+    rates    (R,) and momenta (M,): the settings, both increasing
+    factor   (R, M): measured; 1 and above, and NaN, is drawn as "does not get closer"
+    best     (rate, momentum): where theory has the smallest factor, marked by a star
+    border   (M,): the rate at which theory sees each momentum diverge, drawn as a line
+
+    Raises ValueError if the shapes do not fit.
+    """
+    rates, momenta, factor, border = (np.asarray(v, float)
+                                      for v in (rates, momenta, factor, border))
+    if factor.shape != (rates.size, momenta.size) or border.shape != momenta.shape:
+        raise ValueError(
+            f"phase_diagram: factor has shape {factor.shape} and border {border.shape}, expected "
+            f"({rates.size}, {momenta.size}), rates by momenta, and ({momenta.size},)"
+        )
+    fig, [[axes]] = figure(alt=alt, width=7.0, height=4.2)
+    gets_closer = factor < 1  # NaN does not
+    axes.set_facecolor("#D0D7DE")
+    colors = axes.pcolormesh(rates, momenta, np.where(gets_closer, factor, np.nan).T,
+                             cmap="Blues_r", vmin=np.nanmin(factor), vmax=1, shading="nearest")
+    levels = [level for level in (0.6, 0.7, 0.8, 0.9, 0.95) if level > np.nanmin(factor)]
+    if levels:
+        lines = axes.contour(rates, momenta, np.where(gets_closer, factor, np.nan).T, levels,
+                             colors="black", linewidths=0.8)
+        axes.clabel(lines, fmt="%g", fontsize=9)
+    axes.plot(border, momenta, color=ORANGE, linestyle="--", label="border in theory")
+    axes.plot(*best, color=ORANGE, marker="*", markersize=17, markeredgecolor="white",
+              linestyle="none", label="best in theory")
+    axes.plot([], [], color="#D0D7DE", marker="s", markersize=11, linestyle="none",
+              label="does not get closer")
+    bar = fig.colorbar(colors, ax=axes, label="distance after ÷ before a step", pad=0.02)
+    bar.outline.set_visible(False)
+    axes.set(xlim=rates[[0, -1]], ylim=momenta[[0, -1]], xlabel="learning rate η",
+             ylabel="momentum μ")
+    axes.grid(False)
+    fig.legend(*axes.get_legend_handles_labels(), loc="outside upper center", ncols=3,
+               frameon=False)
+    return fig
+
+
 def slope_under_curve(f, df, low: float, high: float, *, alt: str) -> Picture:
     """A function over its slope, with the places where the slope is zero."""
     xs = np.linspace(low, high, 400)

@@ -107,7 +107,7 @@ rmsprop_step = Exercise(
         "sign of g": (_wrong_rmsprop(step=lambda x, g, rate, length: x - rate / length),
                       "the gradient itself is missing in the step."),
         "multiplied": (_wrong_rmsprop(step=lambda x, g, rate, length: x - rate * g * length),
-                       "you multiply by the root of s. Divide: large gradients get a smaller rate."),
+                       "you multiply by the root of s. Divide by it."),
         "order": (lambda *a: _rmsprop(*a)[::-1], "x and s are in the wrong order: return x, s."),
         "x only": (lambda *a: _rmsprop(*a)[0],
                    "only x comes back. The next step needs s as well: return x, s."),
