@@ -10,6 +10,7 @@ module for each lesson, and all their names stand here:
     lesson03  likelihood                   a bell over seven numbers
     lesson04  learning_rate                too small, good, critical, divergent
     lesson05  race                         seven optimizers on four surfaces
+    lesson07  polynomial                   too simple, about right, memorised
 """
 
 from course_utils.explorers.lesson00 import valley_walk, valley_walk_at
@@ -26,6 +27,12 @@ from course_utils.explorers.lesson02 import SCHEMES, precision, precision_at
 from course_utils.explorers.lesson03 import NOISES, likelihood, likelihood_at
 from course_utils.explorers.lesson04 import learning_rate, learning_rate_at
 from course_utils.explorers.lesson05 import RULES, good_rate, race, race_at
+from course_utils.explorers.lesson07 import (
+    PolynomialFit,
+    polynomial,
+    polynomial_at,
+    polynomial_data,
+)
 
 __all__ = [
     "valley_walk", "valley_walk_at",
@@ -34,4 +41,5 @@ __all__ = [
     "NOISES", "likelihood", "likelihood_at",
     "learning_rate", "learning_rate_at",
     "RULES", "race", "race_at", "good_rate",
+    "polynomial", "polynomial_at", "polynomial_data", "PolynomialFit",
 ]
