@@ -66,7 +66,7 @@ def test_the_explorer_shows_what_the_pure_function_gives(shown):
         exact = np.linspace(-1, 1, 241)
         xs, ys = frame["polynomial"]
         inside = np.abs(fit(exact)) < 5
-        np.testing.assert_allclose(xs, exact, atol=1e-3)
+        np.testing.assert_allclose(xs[inside], exact[inside], atol=1e-3)
         np.testing.assert_allclose(ys[inside], fit(exact)[inside], atol=2e-3)
         parts = polynomial_data(at["noise"], at["points"])
         for name, (x, y) in zip(["training points", "validation points"], parts):
