@@ -63,7 +63,7 @@ def lab(options, extra):
 
 def test(options, extra):
     """run every test: units, notebooks, browser (other arguments go to pytest, such as -k adam)"""
-    python = set_up(["test"], options.versions)
+    python = set_up(groups(), options.versions)
     get_browser(python)
     # One thread: sums in another order differ in their last digit, and nbval compares digits.
     hand_over([python, "-m", "pytest", *EVERYTHING, *extra], OMP_NUM_THREADS="1")
@@ -81,7 +81,7 @@ def bench(options, extra):
 
 def lock(options, extra):
     """pin the newest versions in constraints.txt and the environment files (test them after)"""
-    python = set_up(["test"], "newest")
+    python = set_up(groups(), "newest")
     frozen = subprocess.run(
         [python, "-m", "pip", "freeze", "--exclude-editable"],
         env=environment(), check=True, stdout=subprocess.PIPE, encoding="utf-8",
@@ -206,13 +206,22 @@ def requirements(extras, versions):
     project = "." + (f"[{','.join(extras)}]" if extras else "")
     if versions == "pinned":
         return ["-c", "constraints.txt", f"torch=={pins()['torch']}", "-e", project]
-    import tomllib  # Python 3.11; imported here so that older ones get as far as our message
-
-    table = tomllib.loads(read(ROOT / "pyproject.toml"))["project"]
+    table = project_table()
     ranges = table["dependencies"] + sum((table["optional-dependencies"][e] for e in extras), [])
     if versions == "newest":
         return [*filter(is_torch, ranges), "-e", project]
     return [text.replace(">=", "==") for text in ranges] + ["-e", project]
+
+
+def project_table():
+    import tomllib  # Python 3.11; imported here so that older ones get as far as our message
+
+    return tomllib.loads(read(ROOT / "pyproject.toml"))["project"]
+
+
+def groups():
+    """The optional dependency groups of pyproject.toml, all of them: tests prove every part."""
+    return sorted(project_table()["optional-dependencies"])
 
 
 def is_torch(requirement):

@@ -21,7 +21,8 @@ import run
 ROOT = Path(run.__file__).parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 RUNTIME = [Requirement(text) for text in PROJECT["dependencies"]]
-TEST = [Requirement(text) for text in PROJECT["optional-dependencies"]["test"]]
+TEST = [Requirement(text) for name in run.groups()
+        for text in PROJECT["optional-dependencies"][name]]
 PINS = {canonicalize_name(name): version for name, version in run.pins().items()}
 
 CONDA = yaml.safe_load((ROOT / "environment.yml").read_text(encoding="utf-8"))
