@@ -10,6 +10,7 @@ module for each lesson, and all their names stand here:
     lesson03  likelihood                   a bell over seven numbers
     lesson04  learning_rate                too small, good, critical, divergent
     lesson05  race                         seven optimizers on four surfaces
+    lesson06  xray                         what each layer of a deep network gets
     lesson07  polynomial                   too simple, about right, memorised
 """
 
@@ -27,6 +28,7 @@ from course_utils.explorers.lesson02 import SCHEMES, precision, precision_at
 from course_utils.explorers.lesson03 import NOISES, likelihood, likelihood_at
 from course_utils.explorers.lesson04 import learning_rate, learning_rate_at
 from course_utils.explorers.lesson05 import RULES, good_rate, race, race_at
+from course_utils.explorers.lesson06 import xray, xray_at
 from course_utils.explorers.lesson07 import (
     PolynomialFit,
     polynomial,
@@ -41,5 +43,6 @@ __all__ = [
     "NOISES", "likelihood", "likelihood_at",
     "learning_rate", "learning_rate_at",
     "RULES", "race", "race_at", "good_rate",
+    "xray", "xray_at",
     "polynomial", "polynomial_at", "polynomial_data", "PolynomialFit",
 ]
