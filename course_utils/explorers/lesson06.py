@@ -115,8 +115,9 @@ def _what(gradient, activation) -> str:
     if first < last / 100:
         return f"vanishes on the way back, to about {_power(np.round, first / last)} of the last's"
     if first > last * 100:
-        return f"explodes on the way back, to about {_power(np.round, first / last)} of the last's"
-    return "within a factor of 100"
+        times = _power(np.round, first / last)
+        return f"explodes on the way back, to about {times} times the last's"
+    return "first and last within a factor of 100"
 
 
 def _power(whole, number) -> str:

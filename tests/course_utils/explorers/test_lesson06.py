@@ -102,7 +102,7 @@ def test_a_line_that_leaves_the_axes_is_seen_to_leave(shown):
     (dict(depth=50, activation="relu", init="he", residual="yes"), "explodes, activations beyond"),
     (dict(depth=50, activation="relu", init="he", norm="batch"), "explodes on the way back"),
     (dict(depth=50, activation="relu", init="he", norm="batch", residual="yes"),
-     "within a factor of 100"),
+     "first and last within a factor of 100"),
 ])
 def test_the_status_tells_what_happens_to_the_gradient(shown, settings, words):
     said = shown.status(**settings)
