@@ -33,7 +33,7 @@ RULES = {
 }
 WITH_MOMENTUM = ["Momentum", "Nesterov", "Adam"]
 CLOSE = 1e-4  # a walk that is this low above the minimum, and stays, has arrived
-FONT = 12  # height of the map's numbers in pixels
+FONT = 14  # size of the map's numbers in pixels
 GAP = np.full((1, 2), np.nan)  # the pen is lifted
 
 
