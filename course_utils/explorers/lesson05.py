@@ -203,7 +203,7 @@ def _numbers(surface, size):
                 outline = TextPath((0, 0), f"{value:g}".replace("-", "−"), size=FONT)
                 glyphs = _polygon(outline)
                 middle = (glyphs.max(0) + glyphs.min(0)) / 2
-                anchor = [share * size[0], 6 + FONT / 2] if side == 0 else [14, share * size[1]]
+                anchor = [share * size[0], 6 + FONT / 2] if side == 0 else [17, share * size[1]]
                 pieces += [(glyphs - middle + anchor) / size, GAP]
     return np.vstack(pieces)
 
