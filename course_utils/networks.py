@@ -12,6 +12,7 @@ with several seeds then cost little more than one. Lessons 06 to 08 use this mod
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -51,13 +52,14 @@ class MLP(nn.Module):
 
     weights, biases : parameters of the `depth` hidden layers and, last, of the output layer.
         A weight has the shape (*runs, inputs of the layer, outputs), a bias (*runs, outputs);
-        runs is () for one network and (R,) for a stack.
+        runs is () for one network and (R,) for a stack. Hidden layers with batch normalisation
+        have no bias: it would be subtracted again, with the mean.
     """
 
     def __init__(self, weights, biases, activation, norm, residual, dropout):
         super().__init__()
         self.weights = nn.ParameterList(weights)
-        self.biases = nn.ParameterList(biases)
+        self.biases = nn.ParameterList(biases[-1:] if norm == "batch" else biases)
         self.runs = weights[0].shape[:-2]
         self.activation, self.residual, self.dropout = activation, residual, dropout
         self.norms = nn.ModuleList(
@@ -69,42 +71,40 @@ class MLP(nn.Module):
         A `record` is appended to: (z, a) of each hidden layer, before its activation and after.
         """
         a = x
-        for k, (weight, bias) in enumerate(zip(self.weights[:-1], self.biases[:-1])):
-            z = a @ weight + bias.unsqueeze(-2)
-            if self.norms:
-                z = self.norms[k](z)
+        *hidden, last = self.weights
+        for k, weight in enumerate(hidden):
+            z = a @ weight
+            z = self.norms[k](z) if self.norms else z + self.biases[k].unsqueeze(-2)
             out = ACTIVATIONS[self.activation](z)
             if self.dropout:
                 out = functional.dropout(out, self.dropout, self.training)
             a = out + a if self.residual and k > 0 else out
             if record is not None:
                 record.append((z, a))
-        return a @ self.weights[-1] + self.biases[-1].unsqueeze(-2)
+        return a @ last + self.biases[-1].unsqueeze(-2)
 
 
 class BatchNorm(nn.Module):
     """Batch normalisation of (*runs, N, width) over its samples; Ioffe and Szegedy (2015).
 
-    Conventions are those of `torch.nn.BatchNorm1d`: the running variance is the unbiased one.
+    It is `torch.nn.BatchNorm1d`, with gain, shift and statistics of the shape (*runs, width).
     """
 
-    def __init__(self, shape: Sequence[int], momentum: float = 0.1, eps: float = 1e-5):
+    def __init__(self, shape: Sequence[int]):
         super().__init__()
         self.gain, self.shift = nn.Parameter(torch.ones(shape)), nn.Parameter(torch.zeros(shape))
         self.register_buffer("mean", torch.zeros(shape))
         self.register_buffer("variance", torch.ones(shape))
-        self.momentum, self.eps = momentum, eps
 
     def forward(self, z: Tensor) -> Tensor:
-        mean, variance = self.mean, self.variance
-        if self.training:
-            variance, mean = torch.var_mean(z, dim=-2, correction=0)
-            with torch.no_grad():
-                self.mean.lerp_(mean, self.momentum)
-                unbiased = variance * (z.shape[-2] / max(z.shape[-2] - 1, 1))
-                self.variance.lerp_(unbiased, self.momentum)
-        scale = self.gain * torch.rsqrt(variance + self.eps)
-        return (z - mean.unsqueeze(-2)) * scale.unsqueeze(-2) + self.shift.unsqueeze(-2)
+        if self.training and z.shape[-2] == 1:
+            raise ValueError("batch normalisation: a mini-batch of one sample has no spread to "
+                             "divide by; choose a batch_size that leaves no single sample over")
+        columns = z.movedim(-2, 0)  # the samples first: PyTorch takes all runs at once
+        out = functional.batch_norm(
+            columns.flatten(1), self.mean.flatten(), self.variance.flatten(),
+            self.gain.flatten(), self.shift.flatten(), self.training)
+        return out.view(columns.shape).movedim(0, -2)
 
 
 def mlp(
@@ -127,12 +127,13 @@ def mlp(
     depth, width : 1 or more.
     activation : a name in ACTIVATIONS.
     init : a name in INITS, which says how large the first weights of the hidden layers are
-        (biases start at 0). The output layer has 1/√width in all of them, so that the start of
-        the loss does not depend on the choice.
+        (biases start at 0). Those of the output layer have the standard deviation 1/√width
+        whatever the name; with "equal" they are 0.1, too.
     norm : "none", or "batch" for batch normalisation before each activation.
     residual : add the input of each hidden layer, except the first, to its output
         (He et al. 2016).
-    dropout : the probability that an activation is set to 0 in training.
+    dropout : the probability that an activation is set to 0 in training; those that stay are
+        divided by 1 − dropout (Srivastava et al. 2014).
     seed : of the first weights. A sequence of seeds, of inits, or of both makes a stack of
         networks; run k of a stack equals the single network of the k-th seed and init.
     inputs, outputs : numbers of features and of classes.
@@ -140,19 +141,23 @@ def mlp(
     Raises
     ------
     ValueError
-        A name is unknown, or a number is out of its range.
+        A name is unknown, a number is out of its range, or the numbers of seeds and inits differ.
     """
     _known("activation", activation, ACTIVATIONS)
     _known("norm", norm, NORMS)
-    for name, value in [("depth", depth), ("width", width)]:
-        if value < 1:
-            raise ValueError(f"mlp: {name} must be at least 1, not {value}")
+    for name, value in {"depth": depth, "width": width, "inputs": inputs,
+                        "outputs": outputs}.items():
+        _whole("mlp", name, value, least=1)
     if not 0 <= dropout < 1:
         raise ValueError(f"mlp: dropout must be at least 0 and below 1, not {dropout}")
     alone = isinstance(init, str) and np.ndim(seed) == 0
-    names, seeds = np.broadcast_arrays(np.atleast_1d(init), np.atleast_1d(seed))
+    names, seeds = np.atleast_1d(init), np.atleast_1d(seed)
+    runs = max(names.size, seeds.size)
+    if {names.shape, seeds.shape} - {(1,), (runs,)} or seeds.dtype.kind not in "iu":
+        raise ValueError("mlp: a stack needs one seed, a whole number, for each init, or one for "
+                         f"all; given {init!r} and {seed!r}")
     stack = [_first_weights(depth, width, name, int(number), inputs, outputs)
-             for name, number in zip(names, seeds)]
+             for name, number in zip(*np.broadcast_arrays(names, seeds))]
     weights = stack[0] if alone else [torch.stack(layer) for layer in zip(*stack)]
     biases = [torch.zeros(*weight.shape[:-2], weight.shape[-1]) for weight in weights]
     return MLP(weights, biases, activation, norm, residual, dropout)
@@ -170,7 +175,13 @@ def _first_weights(depth, width, init, seed, inputs, outputs):
 
 def _known(what, name, names):
     if name not in names:
-        raise ValueError(f"mlp: {what} must be one of {', '.join(names)}; not {name!r}")
+        raise ValueError(f"mlp: {what} must be one of {', '.join(names)}; not '{name}'")
+
+
+def _whole(owner, name, value, least):
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
+        raise ValueError(
+            f"{owner}: {name} must be a whole number, at least {least}, not {value!r}")
 
 
 # ------------------------------------------------------------------ training
@@ -195,7 +206,8 @@ def accuracy(logits: Tensor, y: Tensor) -> Tensor:
 class History:
     """Loss and accuracy at the start and after each epoch, arrays of shape (epochs + 1, *runs).
 
-    They are taken in evaluation mode, over all samples. Without validation data those are empty.
+    They are taken in evaluation mode, over all samples. Without validation data, the last two are
+    empty. A run whose numbers overflowed has a loss of NaN, and the accuracy of a guess.
     """
 
     loss: np.ndarray
@@ -224,51 +236,79 @@ def train(
 
     Parameters
     ----------
-    model : gives logits (*runs, N, classes).
-    X, y : features (N, inputs) and labels (N,); or (*runs, N, inputs) and (*runs, N), where each
-        run of a stack has data of its own.
-    rng : draws the mini-batches; all runs of a stack get the same positions.
+    model : gives logits (*runs, N, classes): from `mlp`, or any other.
+    X, y : features (N, inputs) and labels (N,), for all runs of a stack the same; or
+        (*runs, N, inputs), (*runs, N), or both, where each run has its own.
+    rng : draws the mini-batches; all runs of a stack get the same positions. Dropout (and what a
+        penalty or transform draws from PyTorch) repeats with it, too.
     epochs, batch_size : how often through the data, and samples in each step.
     optimizer : of `torch.optim`; called as ``optimizer(parameters, lr=lr, **options)``.
     validation : (X, y) to measure, never to learn from.
     clip : the length to which a longer gradient is cut, for each run on its own
         (Pascanu et al. 2013).
-    penalty : added to the loss of each step; a function of the model.
+    penalty : added to the loss of each step; a function of the model. For a stack, the sum over
+        its runs, or one number for each.
     transform : changes the features of each mini-batch, for augmentation.
 
-    A run whose numbers overflow stays NaN; the others go on.
+    The model is left in evaluation mode. A run whose numbers overflow stays NaN; the others go on.
+
+    Raises
+    ------
+    TypeError
+        rng is no generator.
+    ValueError
+        epochs, batch_size or clip is out of its range; X and y do not fit each other; with batch
+        normalisation, a mini-batch of one sample.
     """
-    X, y = _tensors(X, y)
+    if not isinstance(rng, np.random.Generator):
+        raise TypeError("train: rng must be a random generator, so that training can be repeated: "
+                        f"rng=np.random.default_rng(SEED), not {rng!r}")
+    _whole("train", "epochs", epochs, least=0)
+    if clip is not None and not clip > 0:
+        raise ValueError(f"train: clip is a length, above 0, not {clip}; None cuts nothing")
+    X, y = _tensors(model, X, y)
+    watched = [(X, y), *([_tensors(model, *validation)] if validation else [])]
     runs = len(getattr(model, "runs", ()))
     step = optimizer(model.parameters(), lr=lr, **options)
-    seen = [_measure(model, X, y, validation)]
-    for _ in range(epochs):
-        model.train()
-        for batch in minibatches(rng, X.shape[-2], batch_size):
-            features = X[..., batch, :]
-            logits = model(transform(features) if transform else features)
-            loss = cross_entropy(logits, y[..., batch]).sum()  # a sum: no run meets another
-            step.zero_grad()
-            (loss + penalty(model) if penalty else loss).backward()
-            if clip is not None:
-                _clip(model.parameters(), clip, runs)
-            step.step()
-        seen.append(_measure(model, X, y, validation))
+    seen = [_measure(model, watched)]
+    with torch.random.fork_rng(devices=[]):  # the reader's own torch.manual_seed stays in force
+        torch.manual_seed(int(rng.spawn(1)[0].integers(2**63)))  # takes nothing from rng's draws
+        for _ in range(epochs):
+            model.train()
+            for batch in minibatches(rng, X.shape[-2], batch_size):
+                features = X[..., batch, :]
+                logits = model(transform(features) if transform else features)
+                loss = cross_entropy(logits, y[..., batch]).sum()  # a sum: no run meets another
+                if penalty:
+                    loss = loss + penalty(model).sum()
+                step.zero_grad()
+                loss.backward()
+                if clip is not None:
+                    _clip(model.parameters(), clip, runs)
+                step.step()
+            seen.append(_measure(model, watched))
     return History(*(np.array(column) for column in zip(*seen)))
 
 
-def _tensors(X, y):
-    return torch.as_tensor(X, dtype=torch.get_default_dtype()), torch.as_tensor(y)
+def _tensors(model, X, y):
+    """Features, in the model's precision, and labels."""
+    X = torch.as_tensor(X, dtype=next(model.parameters()).dtype)
+    y = torch.as_tensor(y)
+    if X.ndim < 2 or y.shape[-1:] != X.shape[-2:-1] or y.is_floating_point():
+        raise ValueError(
+            "X must be features (N, inputs) and y whole numbers (N,), the class of each; given "
+            f"X {tuple(X.shape)} and y {tuple(y.shape)} of {y.dtype}")
+    return X, y.long()
 
 
 @torch.no_grad()
-def _measure(model, X, y, validation):
+def _measure(model, watched):
     model.eval()
     result = []
-    for features, labels in [(X, y), *([_tensors(*validation)] if validation else [])]:
-        logits = model(features)
-        result += [cross_entropy(logits, labels).numpy(), accuracy(logits, labels).numpy()]
-    return result if validation else [*result, (), ()]
+    for X, y in watched:
+        logits = model(X)
+        result += [cross_entropy(logits, y).numpy(), accuracy(logits, y).numpy()]
+    return result if len(watched) > 1 else [*result, (), ()]
 
 
 @torch.no_grad()
@@ -292,10 +332,12 @@ class XRay:
         loss of the samples.
     gradient : mean |∂L/∂W| of the layer's weights.
     saturated : share of the z where the slope of the activation function is below a tenth of
-        its steepest.
+        its steepest; for ReLU, where z is not above 0.
     dead : share of units whose slope is below a thousandth of the steepest for every sample.
     update : length of the step −η ∂L/∂W as a share of the length of W; about 0.001 is usual.
     loss : mean cross-entropy, shape (*runs,).
+
+    Numbers that overflowed are inf or NaN, and shares of NaN are NaN.
     """
 
     activation: np.ndarray
@@ -310,21 +352,23 @@ class XRay:
 def xray(model: MLP, X, y, lr: float = 0.1) -> XRay:
     """Look into each hidden layer of `model` on the samples X (N, inputs), y (N,).
 
-    Batch normalisation uses the statistics of these samples, as in a step of training; the model
-    is left as it was.
+    Batch normalisation uses the statistics of these samples, as in a step of training; dropout
+    rests. The model is left as it was.
+
+    Raises TypeError for a model that is not of `mlp`; ValueError where X and y do not fit.
     """
-    X, y = _tensors(X, y)
-    mode, kept = model.training, [buffer.clone() for buffer in model.buffers()]
-    model.train()
+    if not isinstance(model, MLP):
+        raise TypeError(f"xray: looks into networks made by mlp, not {type(model).__name__}")
+    X, y = _tensors(model, X, y)
+    twin = copy.deepcopy(model).requires_grad_().eval()
+    twin.norms.train()
     record: list[tuple[Tensor, Tensor]] = []
-    losses = cross_entropy(model(X, record), y)
-    zs, weights = [z for z, _ in record], list(model.weights)[:-1]
+    losses = cross_entropy(twin(X, record), y)
+    zs, weights = [z for z, _ in record], list(twin.weights)[:-1]
     found = torch.autograd.grad(losses.sum(), zs + weights)
+    # In double precision: the square of a vanishing gradient would be 0 in single.
+    found = [slope.double() for slope in found]
     deltas, gradients = found[: len(zs)], found[len(zs):]
-    with torch.no_grad():
-        for buffer, before in zip(model.buffers(), kept):
-            buffer.copy_(before)
-    model.train(mode)
 
     steepness = [_slope(model.activation, z) for z in zs]
     length = torch.linalg.matrix_norm
@@ -332,8 +376,8 @@ def xray(model: MLP, X, y, lr: float = 0.1) -> XRay:
         "activation": [a.abs().mean((-2, -1)) for _, a in record],
         "delta": [d.abs().mean((-2, -1)) for d in deltas],
         "gradient": [g.abs().mean((-2, -1)) for g in gradients],
-        "saturated": [(s < SLOPE_OF_LAYER_OUT).double().mean((-2, -1)) for s in steepness],
-        "dead": [(s.amax(-2) < SLOPE_OF_DEAD_UNIT).double().mean(-1) for s in steepness],
+        "saturated": [_below(s, SLOPE_OF_LAYER_OUT).mean((-2, -1)) for s in steepness],
+        "dead": [_below(s.amax(-2), SLOPE_OF_DEAD_UNIT).mean(-1) for s in steepness],
         "update": [lr * length(g) / length(w) for g, w in zip(gradients, weights)],
     }
     arrays = {name: torch.stack(row, -1).detach().double().numpy() for name, row in rows.items()}
@@ -341,7 +385,12 @@ def xray(model: MLP, X, y, lr: float = 0.1) -> XRay:
 
 
 def _slope(activation, z):
-    """φ′(z) as a share of the largest φ′ there is; NaN counts as no slope at all."""
+    """φ′(z) as a share of the largest φ′ there is; NaN where z is."""
     z = z.detach().requires_grad_()
     slope, = torch.autograd.grad(ACTIVATIONS[activation](z).sum(), z)
-    return torch.nan_to_num(slope / (0.25 if activation == "sigmoid" else 1.0))
+    return torch.where(z.isnan(), z, slope / (0.25 if activation == "sigmoid" else 1.0)).detach()
+
+
+def _below(slope, limit):
+    """1 where the slope is below the limit and 0 where it is not; NaN stays NaN."""
+    return torch.where(slope.isnan(), slope, (slope < limit).to(slope.dtype)).double()
