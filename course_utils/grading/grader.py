@@ -28,7 +28,7 @@ from course_utils.grading.intake import Unreadable, rebuild
 from course_utils.grading.provisioner import connect, sandboxed_kernel
 from course_utils.grading.sandbox import Limits, Sandbox, Watch
 
-__all__ = ["Assignment", "Graded", "Grader", "NotGraded"]
+__all__ = ["Assignment", "Graded", "Grader", "NotGraded", "not_done"]
 
 PLACES = 32  # snapshots a kernel can leave: places in a notebook at which tests stand
 DEATHS = 3  # kernels that a submission may kill; with the next one it is over
@@ -94,8 +94,10 @@ class Run:
 class Kernel:
     """A kernel in a sandbox, its client, and who watches it."""
 
-    def __init__(self, sandbox: Sandbox, folder: Path, name: str, protected: bool,
-                 places: list[str]) -> None:  # fmt: skip
+    def __init__(
+        self, sandbox: Sandbox, folder: Path, name: str, protected: bool, places: list[str],
+        number: int,
+    ) -> None:  # fmt: skip
         folder.mkdir(mode=0o700)
         work = folder / "work"
         if not protected:
@@ -104,14 +106,14 @@ class Kernel:
             for inside, outside in sandbox.files.items():
                 if not Path(inside).is_absolute():
                     shutil.copy(outside, work / inside)
-        self.limits, self.name = sandbox.limits, name
+        self.limits, self.name, self.number = sandbox.limits, name, number
         self.manager = sandboxed_kernel(
             folder, sandbox=sandbox, protected=protected, places=places, work=str(work)
         )
         self.process = self.manager.provisioner.process
         self.watch = Watch(self.process.pid, sandbox.limits, name)
         self.client = connect(self.manager)
-        self.ready = False
+        self.ready = self.closed = False
 
     def wait(self) -> None:
         """Return when the kernel answers. Raises NotGraded where it does not."""
@@ -184,6 +186,9 @@ class Kernel:
         return Run(outputs.all(error("Stopped", reason)), "died", reason)
 
     def close(self) -> None:
+        if self.closed:
+            return
+        self.closed = True
         self.watch.close()
         self.client.stop_channels()
         self.client.context.destroy(linger=0)
@@ -262,6 +267,16 @@ def error(name: str, text: str) -> dict[str, Any]:
 # ------------------------------------------------------------------ one submission
 
 
+def not_done(assignment: Assignment, reason: str) -> Graded:
+    """The grade of what cannot be run: the notebook as handed out, each test failed."""
+    notebook = json.loads(json.dumps(assignment.master))
+    for cell in notebook["cells"]:
+        if cell["cell_type"] == "code":
+            outputs = [error("NotRun", reason)] if is_test(cell) else []
+            cell.update(outputs=outputs, execution_count=None)
+    return Graded(notebook, (reason,), reason)
+
+
 class Grader:
     """Grades submissions of one assignment, one after the other, with kernels started ahead.
 
@@ -272,7 +287,9 @@ class Grader:
         self.assignment = assignment
         self.folder = Path(tempfile.mkdtemp(prefix="descent-"))  # for our eyes only
         self.count = 0
-        self.waiting: dict[str, Kernel] = {}
+        self.waiting: dict[str, Kernel] = {}  # started ahead, by role
+        self.running: set[Kernel] = set()
+        self.stopped = False
         self._unpack()
 
     def __enter__(self) -> Grader:
@@ -283,14 +300,21 @@ class Grader:
             kernel.close()
         shutil.rmtree(self.folder, ignore_errors=True)
 
+    def stop(self) -> None:
+        """From another thread: end what runs, and start nothing more."""
+        self.stopped = True
+        for kernel in [*self.waiting.values(), *self.running]:
+            kernel.process.kill()
+
     def _unpack(self) -> None:
-        for part, files in (("public", self.assignment.files), ("sources", self.assignment.sources)):
+        for part in ("public", "sources", "channel"):
+            (self.folder / part).mkdir()
+        given = {"public": self.assignment.files, "sources": self.assignment.sources}
+        for part, files in given.items():
             for name, content in files.items():
                 path = self.folder / part / name
                 path.parent.mkdir(parents=True, exist_ok=True)
                 path.write_bytes(content)
-        (self.folder / "channel").mkdir()
-        (self.folder / "sources").mkdir(exist_ok=True)
         grading = {"sources": str(self.folder / "sources"), "seed": self.assignment.seed}
         (self.folder / "grading.json").write_text(json.dumps(grading))
 
@@ -298,9 +322,12 @@ class Grader:
 
     def _start(self, role: str) -> Kernel:
         """A kernel for the student's cells ("student") or the tests ("checker"), not yet ready."""
+        if self.stopped:
+            raise NotGraded("the batch was stopped")
         self.count += 1
         folder = self.folder / f"{self.count}"
-        files: dict[str, str | Path] = {n: self.folder / "public" / n for n in self.assignment.files}
+        public = self.folder / "public"
+        files: dict[str, str | Path] = {name: public / name for name in self.assignment.files}
         env, places = {}, []
         if role == "checker":
             secret = [self.folder / name for name in ("sources", "grading.json", "channel")]
@@ -310,15 +337,15 @@ class Grader:
             places = [self._place(self.count, place) for place in range(PLACES)]
         sandbox = Sandbox(files=files, env=env, limits=self.assignment.limits)
         name = "the submission" if role == "student" else "a test"
-        kernel = Kernel(sandbox, folder, name, self.assignment.protected, places)
-        kernel.number = self.count
-        return kernel
+        return Kernel(sandbox, folder, name, self.assignment.protected, places, self.count)
 
     def _place(self, number: int, place: int) -> str:
         return str(self.folder / "channel" / f"{number}-{place}")
 
     def _take(self, role: str) -> Kernel:
-        return self.waiting.pop(role, None) or self._start(role)
+        kernel = self.waiting.pop(role, None) or self._start(role)
+        self.running.add(kernel)
+        return kernel
 
     def start_ahead(self) -> None:
         """Start the next submission's kernels, so that they are ready when they are needed."""
@@ -336,28 +363,18 @@ class Grader:
         try:
             notebook, notes = rebuild(self.assignment.master, submitted)
         except Unreadable as reason:
-            return self.not_done(str(reason))
+            return not_done(self.assignment, str(reason))
         end = time.monotonic() + self.assignment.limits.total_seconds
-        student = checker = None
         try:
             student, checker = self._take("student"), self._take("checker")
             if ahead:
                 self.start_ahead()
             student, places = self._run_cells(student, notebook["cells"], notes, end)
-            checker = self._run_tests(checker, student, notebook["cells"], places, notes, end)
+            self._run_tests(checker, student, notebook["cells"], places, notes, end)
         finally:
-            for kernel in filter(None, (student, checker)):
-                kernel.close()
+            while self.running:
+                self.running.pop().close()
         return Graded(notebook, tuple(dict.fromkeys(notes)))
-
-    def not_done(self, reason: str) -> Graded:
-        """The grade of what cannot be run: the notebook as handed out, each test failed."""
-        notebook = json.loads(json.dumps(self.assignment.master))
-        for cell in notebook["cells"]:
-            if cell["cell_type"] == "code":
-                cell.update(outputs=[error("NotRun", reason)] if is_test(cell) else [],
-                            execution_count=None)  # fmt: skip
-        return Graded(notebook, (reason,), reason)
 
     def _run_cells(self, kernel: Kernel, cells, notes, end) -> tuple[Kernel, dict[int, int]]:
         """Run all cells but the tests; returns the kernel and the snapshot of each test cell."""
@@ -367,7 +384,7 @@ class Grader:
             if fatal is None or death == DEATHS:
                 return kernel, places
             left_out.add(fatal)
-            kernel = self._start("student")
+            kernel = self._take("student")
         raise AssertionError
 
     def _one_pass(self, kernel, cells, left_out, notes, end) -> tuple[dict[int, int], int | None]:
@@ -400,7 +417,7 @@ class Grader:
                 return places, (index if end > time.monotonic() else None)
         return places, None
 
-    def _run_tests(self, kernel, student, cells, places, notes, end) -> Kernel:
+    def _run_tests(self, kernel, student, cells, places, notes, end) -> None:
         limits = self.assignment.limits
         self._set_up(kernel, cells)
         reserved = {name for cell in cells if is_setup(cell) for name in _defined(cell)}
@@ -417,14 +434,14 @@ class Grader:
             code = f"{start}({path!r}, {limits.call_seconds!r}, {reserved_now!r})"
             if kernel.run(code, 30, silent=True).failed:
                 raise NotGraded("the checker failed before a test")
-            done = kernel.run(cell["source"], min(limits.test_seconds, max(end - time.monotonic(), 5)))
+            seconds = min(limits.test_seconds, max(end - time.monotonic(), 5))
+            done = kernel.run(cell["source"], seconds)
             cell["outputs"] = done.outputs
             if done.end:
                 notes.append(f"A test was stopped: {done.reason}.")
             if done.end == "died":
-                kernel = self._start("checker")
+                kernel = self._take("checker")
                 self._set_up(kernel, cells)
-        return kernel
 
     def _set_up(self, kernel: Kernel, cells) -> None:
         """Run the instructor's own cells in the checker. They must not fail: see `checker`."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import ast
 import json
 import os
+import re
 import resource
 import stat
 import subprocess
@@ -71,8 +72,9 @@ def rebuild(master: dict[str, Any], submitted: bytes) -> tuple[dict[str, Any], l
         cell = json.loads(json.dumps(original))
         if cell["cell_type"] == "code":
             cell.update(outputs=[], execution_count=None)
-        if index in answers:
-            cell["source"] = answers[index]
+        if answers.get(index, _text(original)) != _text(original):
+            code = cell["cell_type"] == "code"
+            cell["source"] = answers[index] if code else _harmless(answers[index])
         rebuilt.append(cell)
         rebuilt += [_extra(cell) for cell in extras.get(index, [])]
     for number, cell in enumerate(rebuilt):
@@ -262,10 +264,17 @@ def _defines_the_same(original, cells, chosen) -> int | None:
     return fitting[-1] if fitting else None
 
 
+def _harmless(source: str) -> str:
+    """Markdown without HTML tags: a reader's browser would run what they hold."""
+    return re.sub(r"<(?=[A-Za-z/!?])", "&lt;", source)
+
+
 def _extra(cell: dict[str, str]) -> dict[str, Any]:
     """A cell of the student's own, made afresh."""
     made = {"cell_type": cell["type"], "metadata": {}, "source": cell["source"]}
-    return made if cell["type"] == "markdown" else {**made, "outputs": [], "execution_count": None}
+    if cell["type"] == "markdown":
+        return {**made, "source": _harmless(cell["source"])}
+    return {**made, "outputs": [], "execution_count": None}
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""A sandbox for code written by strangers: bubblewrap's namespaces, limits, and somebody who watches.
+"""A sandbox for code written by strangers: namespaces, limits, and somebody who watches.
 
 Inside there is a read-only system, an empty folder of its own, no network, no other process and
 no way back: what a submission sees is listed in `Sandbox.command`, everything else is absent.
@@ -146,7 +146,7 @@ def why_no_sandbox() -> str | None:
         try:
             done = subprocess.run(
                 command, pass_fds=[rules.fileno()], stdin=subprocess.DEVNULL, timeout=60,
-                stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, errors="replace",
+                capture_output=True, text=True, errors="replace",
                 env=Sandbox().environment(),
             )  # fmt: skip
         except subprocess.TimeoutExpired:
