@@ -74,6 +74,11 @@ def build(options, extra):
     hand_over([set_up(["test"]), "-m", "tools.notebooks", *extra], OMP_NUM_THREADS="1")
 
 
+def site(options, extra):
+    """build the course as web pages, which need no server, in build/site/html"""
+    hand_over([set_up(["site", "test"]), "-m", "tools.site", *extra], OMP_NUM_THREADS="1")
+
+
 def bench(options, extra):
     """measure the package against the usual alternatives, side by side"""
     hand_over([set_up(["test"]), "-m", "benchmarks", *extra])
@@ -468,7 +473,7 @@ def parser():
     top = argparse.ArgumentParser(prog="run.py", description=__doc__.splitlines()[0])
     commands = top.add_subparsers(metavar="command", dest="command", required=True)
     made = {}
-    for command in (lab, test, build, bench, lock):
+    for command in (lab, test, build, site, bench, lock):
         made[command] = commands.add_parser(
             command.__name__, help=command.__doc__, description=command.__doc__, allow_abbrev=False
         )

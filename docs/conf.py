@@ -73,7 +73,8 @@ def plain_docstring(app, what, name, obj, options, lines):
 
 def skip_what_is_not_ours(app, what, name, obj, skip, options):
     """Leave out what a library put into one of our classes."""
-    return True if not getattr(obj, "__module__", "course_utils").startswith("course_utils") else None
+    ours = getattr(obj, "__module__", "course_utils").startswith("course_utils")
+    return None if ours else True
 
 
 def show_mathml(translator, node):

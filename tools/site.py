@@ -40,7 +40,6 @@ from tools.notebooks import (
     NotebookError,
     canonical,
     execute,
-    is_picture_again,
     tags,
     to_text,
 )
@@ -53,7 +52,9 @@ BUILD = ROOT / "build" / "site"
 STATE = "application/vnd.jupyter.widget-state+json"
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 REPOSITORY = PROJECT["urls"]["Repository"]
-BINDER = REPOSITORY.replace("https://github.com", "https://mybinder.org/v2/gh") + "/HEAD?urlpath=lab/tree/"
+BINDER = REPOSITORY.replace("https://github.com", "https://mybinder.org/v2/gh") + (
+    "/HEAD?urlpath=lab/tree/"
+)
 
 # Pages beside the lessons, under their headings in the contents; those that exist are taken.
 SECTIONS = {
@@ -118,7 +119,7 @@ def _executed_all(paths: Sequence[Path]) -> list[NotebookNode]:
         return list(pool.map(executed, paths))
 
 
-# --- a lesson, made ready for the web --------------------------------------------------------------
+# --- a lesson, made ready for the web -------------------------------------------------------------
 
 
 def prepare(notebook: NotebookNode, path: Path, assets: Path) -> NotebookNode:
@@ -145,6 +146,8 @@ def prepare(notebook: NotebookNode, path: Path, assets: Path) -> NotebookNode:
         for output in cell.get("outputs", []):
             if "data" in output:
                 _shown_output(output, states, assets, f"{path.name}, cell {number}")
+            elif not all(line[0] in "✓✗○" for line in output.get("text", "").splitlines() if line):
+                cell.metadata.setdefault("tags", []).append("as-printed")  # columns: not wrapped
         if "your-turn" in tags(cell):
             cells.append(nbformat.v4.new_markdown_cell(
                 f"*Here the code cannot run: [do this task on Binder]({BINDER}{where}), "
@@ -159,15 +162,14 @@ def _for_the_web(source: str) -> str:
     """Bold lines that stand for headings become headings; key terms lead to the glossary."""
     source = re.sub(r"(?m)^\*\*(Key terms|Exercises)\*\*$", r"### \1", source)
 
-    def linked(row):
-        links = "; ".join(
-            f'<a href="../glossary.html#{term.anchor}">{html.escape(term.english)}</a>'
-            for term in _terms_of_row(row[0])
-        )
-        return f"| {links} |{row[0].split('|', 2)[2]}"
-
     head, mark, rest = source.partition("### Key terms\n")
-    return head + mark + re.sub(r"(?m)^\|(?! English|-).*\|$", linked, rest, count=0) if mark else source
+    return head + mark + re.sub(r"(?m)^\|(?! English|-).+\|$", _row_with_link, rest)
+
+
+def _row_with_link(row: re.Match) -> str:
+    term = _term(row[0])
+    link = f'<a href="../glossary.html#{term.anchor}">{html.escape(term.english)}</a>'
+    return f"| {link} | {term.korean_html} | {term.meaning} |"
 
 
 def _shown_output(output: NotebookNode, states: Mapping, assets: Path, where: str) -> None:
@@ -273,6 +275,10 @@ class Term:
     def anchor(self) -> str:
         return "term-" + re.sub(r"[^a-z0-9]+", "-", self.english.lower()).strip("-")
 
+    @property
+    def korean_html(self) -> str:
+        return f'<span lang="ko">{html.escape(self.korean)}</span>'  # read out as Korean
+
 
 def key_terms(notebook: NotebookNode, name: str = "notebook") -> list[Term]:
     """The rows of the lesson's table *Key terms*.
@@ -282,27 +288,22 @@ def key_terms(notebook: NotebookNode, name: str = "notebook") -> list[Term]:
     sources = [c.source for c in notebook.cells if c.cell_type == "markdown"]
     tables = [s.split("**Key terms**", 1)[1] for s in sources if "**Key terms**" in s]
     if len(tables) != 1:
-        raise SiteError(f"{name}: expected one line **Key terms** with a table, found {len(tables)}")
+        raise SiteError(f"{name}: found {len(tables)} lines **Key terms**, expected one")
     table = re.match(r"\n+((?:\|.*\n?)+)", tables[0])
     rows = table[1].splitlines()[2:] if table else []
     if not rows:
         raise SiteError(f"{name}: no table follows the line **Key terms**")
     try:
-        return [term for row in rows for term in _terms_of_row(row)]
+        return [_term(row) for row in rows]
     except ValueError as error:
         raise SiteError(f"{name}: {error}") from None
 
 
-def _terms_of_row(row: str) -> list[Term]:
-    """The terms of one row; "logit, sigmoid | 로짓, 시그모이드 | a score; its probability" are two."""
+def _term(row: str) -> Term:
     cells = [cell.strip() for cell in row.strip().strip("|").split("|")]
     if len(cells) != 3:
         raise ValueError(f"a row of key terms has three cells, not {len(cells)}: {row}")
-    english, korean, meaning = cells
-    parts = english.split(", "), korean.split(", "), meaning.split("; ")
-    if len(set(map(len, parts))) == 1:
-        return [Term(*each) for each in zip(*parts)]
-    return [Term(english, korean, meaning)]
+    return Term(*cells)
 
 
 def glossary(lessons: Mapping[str, Sequence[Term]]) -> str:
@@ -313,20 +314,23 @@ def glossary(lessons: Mapping[str, Sequence[Term]]) -> str:
         for term in terms:
             first.setdefault(term.anchor, term)
             places.setdefault(term.anchor, []).append(name)
-    rows = []
-    for anchor, term in sorted(first.items(), key=lambda item: item[1].english.casefold()):
+    rows = {}
+    for anchor, term in first.items():
         links = ", ".join(
             f"[{name.split('_')[0]}](notebooks/{name}.ipynb#key-terms)" for name in places[anchor]
         )
-        rows.append(
-            f'| <span id="{anchor}" class="term">{html.escape(term.english)}</span> '
-            f'| <span lang="ko">{html.escape(term.korean)}</span> | {term.meaning} | {links} |'
-        )
+        english = f'<span id="{anchor}">{html.escape(term.english)}</span>'
+        rows[term.english] = f"| {english} | {term.korean_html} | {term.meaning} | {links} |"
+    in_order = [row for _, row in sorted(rows.items(), key=lambda item: _letters(item[0]))]
     return "\n".join([
         "# Glossary", "",
         "The key terms of all lessons. The number leads to the lesson that explains the term.", "",
-        "| English | 한국어 | what it means | lesson |", "|---|---|---|---|", *rows, "",
+        "| English | 한국어 | what it means | lesson |", "|---|---|---|---|", *in_order, "",
     ])  # fmt: skip
+
+
+def _letters(text: str) -> str:
+    return re.sub(r"\W", "", text).casefold()
 
 
 # --- the other pages ------------------------------------------------------------------------------
@@ -357,7 +361,8 @@ def _index(lessons: Mapping[str, NotebookNode], explorer: str, pages: Iterable[s
 
 
 def _toctree(title: str, names: Iterable[str]) -> str:
-    return "\n".join(["```{toctree}", ":hidden:", f":caption: {title}", "", *names, "```"])
+    caption = [f":caption: {title}"] if title else []
+    return "\n".join(["```{toctree}", ":hidden:", *caption, "", *names, "```"])
 
 
 def _reference(folder: Path) -> None:
@@ -388,8 +393,8 @@ def _reference(folder: Path) -> None:
         rows.append(f"| [{name}]({name}.rst) | {' '.join(about.split(chr(10) * 2)[0].split())} |")
     package = ast.get_docstring(ast.parse((PACKAGE / "__init__.py").read_text(encoding="utf-8")))
     text = "\n".join([
-        "# The helper package `course_utils`", "", package, "", "| module | what it is |", "|---|---|",
-        *rows, "", _toctree("Modules", names).replace(":caption: Modules\n", ""), "",
+        "# The helper package `course_utils`", "", package, "",
+        "| module | what it is |", "|---|---|", *rows, "", _toctree("", names), "",
     ])  # fmt: skip
     (folder / "index.md").write_text(text, encoding="utf-8")
 
@@ -421,7 +426,27 @@ def _write_math_font(path: Path) -> None:
     subsetter = subset.Subsetter(options)
     subsetter.populate(unicodes=MATH_CHARACTERS)
     subsetter.subset(font)
+    _lower_the_primes(font)
     subset.save_font(font, str(path), options)
+
+
+def _lower_the_primes(font) -> None:
+    """Give ′ ″ ‴ the form for superscripts, which browsers do not choose by themselves."""
+    table = font["GSUB"].table
+    (lookups,) = {
+        tuple(record.Feature.LookupListIndex)
+        for record in table.FeatureList.FeatureRecord
+        if record.FeatureTag == "ssty"
+    }
+    forms = {}
+    for index in lookups:
+        for rule in table.LookupList.Lookup[index].SubTable:
+            forms |= getattr(rule, "alternates", {})
+    for characters in (part.cmap for part in font["cmap"].tables):
+        for code in (0x2032, 0x2033, 0x2034):
+            glyph = characters.get(code)
+            if glyph in forms:
+                characters[code] = forms[glyph][0]
 
 
 # --- building -------------------------------------------------------------------------------------

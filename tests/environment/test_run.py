@@ -47,7 +47,7 @@ def stand_in(monkeypatch, name, action):
 def test_help_lists_every_command_with_its_purpose():
     code, shown, _ = started("--help", COLUMNS="300")
     assert code == 0
-    for command in (run.lab, run.test, run.build, run.bench, run.lock):
+    for command in (run.lab, run.test, run.build, run.site, run.bench, run.lock):
         assert f"{command.__name__} " in shown and command.__doc__ in shown
 
 
