@@ -8,6 +8,7 @@ import pytest
 import course_utils
 
 FLOOR_1 = ["differentiation", "losses", "surfaces", "optimizers", "schedules", "descent", "data"]
+FLOOR_2 = ["networks", "sharpness"]
 
 
 def third_parties_after(code):
@@ -32,6 +33,13 @@ def test_the_first_floor_stands_on_numpy_alone(module):
     loaded = third_parties_after(f"import course_utils.{module}")
     # NumPy is compiled with Cython, which leaves its run time among the modules.
     assert {name for name in loaded if not name.startswith(("_cython", "cython"))} == {"numpy"}
+
+
+@pytest.mark.parametrize("module", FLOOR_2)
+def test_the_second_floor_brings_pytorch_and_nothing_to_draw_with(module):
+    loaded = third_parties_after(f"import course_utils.{module}")
+    assert "torch" in loaded
+    assert not loaded & {"matplotlib", "anywidget", "ipywidgets", "IPython", "scipy"}
 
 
 def test_the_explorers_wait_with_pytorch_until_one_needs_it():
