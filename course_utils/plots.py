@@ -23,7 +23,7 @@ from course_utils.explore import CSS_DPI, png
 __all__ = [
     "BLUE", "ORANGE", "GREEN", "PINK", "GREY", "STYLES", "Picture", "figure", "use_style",
     "arrow", "contours", "curves", "panels", "fits", "landscape", "gradient_field",
-    "slope_under_curve", "three_flat_points", "two_directions", "endings", "intervals",
+    "slope_under_curve", "three_flat_points", "two_directions", "endings", "intervals", "chart",
 ]
 
 BLUE, ORANGE, GREEN, PINK, GREY = "#0072B2", "#A63F00", "#007A5A", "#CC79A7", "#57606A"
@@ -336,4 +336,33 @@ def intervals(groups: Mapping[str, Sequence], *, xlabel: str, ylabel: str, alt: 
     axes.set(yticks=rows, yticklabels=list(groups), xlabel=xlabel, ylabel=ylabel,
              ylim=(-0.6, len(rows) - 0.4))
     axes.grid(axis="y")
+    return fig
+
+
+def chart(chart, reference, *, alt: str) -> Picture:
+    """The symptoms of a training run beside those of a healthy one, in grey: `patients.Chart`.
+
+    Loss, accuracy and the length of a step, against the number of steps. The axes are the same
+    for every run, so a curve may leave them.
+    """
+    fig, [[loss, accuracy, step]] = figure(3, alt=alt, width=8.8, height=3.9)
+    pale = {"color": GREY, "linewidth": 1.2}
+    one = [{**pale, "linestyle": ":"}, {"color": BLUE, "linestyle": "-"}]
+    two = [{**pale, "linestyle": "-."}, {"color": ORANGE, "linestyle": "--"}]
+    mark = {"marker": "D", "markersize": 7, "linestyle": "none", "clip_on": False, "zorder": 3}
+    for k, run in enumerate([reference, chart]):
+        loss.plot(run.steps, run.loss, **one[k], label="all training digits")
+        loss.plot(run.one_batch, **two[k], label="ten digits alone")
+        accuracy.plot(run.steps, run.accuracy, **one[k], label="training")
+        accuracy.plot(run.steps, run.val_accuracy, **two[k], label="validation")
+        accuracy.plot(run.steps[-1], run.new_accuracy, **mark, color=[GREY, GREEN][k],
+                      label="new digits")
+        step.plot(run.steps, run.update, **one[k], label=["healthy run", "this run"][k])
+    loss.set(title="loss", ylabel="loss", yscale="log", ylim=(4e-3, 400))
+    accuracy.set(title="accuracy", ylabel="share of digits read", ylim=(0, 1.03))
+    step.set(title="length of a step", ylabel="step ÷ weights", yscale="log", ylim=(4e-4, 40))
+    for axes, first in [(loss, 2), (accuracy, 3), (step, 0)]:  # grey lines are named once
+        axes.set(xlabel="steps taken", xlim=(0, chart.steps[-1]))
+        axes.legend(handles=axes.lines[first:], loc="upper center", bbox_to_anchor=(0.5, -0.24),
+                    frameon=False)
     return fig

@@ -1,6 +1,7 @@
 import base64
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import matplotlib as mpl
 import numpy as np
@@ -34,6 +35,15 @@ def a_phase_diagram(factor=None):
     return plots.phase_diagram(rates, momenta, factor, best=best, border=1 + momenta, alt="x")
 
 
+def a_chart(steps):
+    """As much of a `patients.Chart` as is drawn; a chart of lesson 08 leaves the axes and has 0."""
+    epochs = np.arange(3) * steps
+    return SimpleNamespace(
+        steps=epochs, loss=np.array([2.3, 1e9, np.nan]), one_batch=np.array([2.3, 0.0, 1.0]),
+        accuracy=np.array([0.1, 0.5, 1.0]), val_accuracy=np.array([0.1, 0.4, 0.9]),
+        new_accuracy=0.8, update=np.array([0.01, 1e-16, 0.02]))
+
+
 def every_figure():
     surface = surfaces.HIMMELBLAU
     starts = np.array([[0.0, 0.0], [1.0, 1.0], [-1.0, 1.0]])
@@ -41,6 +51,7 @@ def every_figure():
     yield plots.landscape(surface, starts, alt="x")
     yield plots.intervals({"a": [1, 2, 3], "b": [2, 2.5, 4]}, xlabel="loss", ylabel="rule", alt="x",
                           baseline="a")
+    yield plots.chart(a_chart(10), a_chart(10), alt="x")
     yield plots.endings(surface, starts, np.array([0, 1, 0]), np.array([0, 1, 1]), alt="x")
     yield plots.slope_under_curve(np.sin, np.cos, 0, 6, alt="x")
     yield plots.gradient_field(surface, surface.gradient, surface.bounds, alt="x")
@@ -147,3 +158,27 @@ def test_an_interval_spans_what_student_says():
     bar = fig.axes[0].lines[1].get_xdata()
     np.testing.assert_allclose(bar, scipy.stats.t.interval(0.95, 3, 3.0, scipy.stats.sem(values)),
                                atol=2e-3)
+
+
+def test_a_chart_shows_the_run_over_its_reference_in_grey():
+    fig = plots.chart(a_chart(10), a_chart(5), alt="x")
+    loss, accuracy, step = fig.axes
+    for axes in fig.axes:
+        half = len(axes.lines) // 2
+        assert {line.get_color() for line in axes.lines[:half]} == {plots.GREY}
+        assert plots.GREY not in {line.get_color() for line in axes.lines[half:]}
+        looks = {str((line.get_linestyle(), line.get_marker())) for line in axes.lines}
+        assert len(looks) == len(axes.lines) - (axes is accuracy)  # the two marks differ in colour
+    np.testing.assert_array_equal(loss.lines[2].get_xydata(), [[0, 2.3], [10, 1e9], [20, np.nan]])
+    assert accuracy.lines[-1].get_xydata().tolist() == [[20, 0.8]]
+    assert [text.get_text() for text in accuracy.get_legend().get_texts()] == [
+        "training", "validation", "new digits"]
+    assert [text.get_text() for text in step.get_legend().get_texts()] == [
+        "healthy run", "this run"]
+
+
+def test_charts_of_any_two_runs_have_the_same_heights():
+    wild = SimpleNamespace(**{**vars(a_chart(10)), "update": np.array([14.0, 1e4, 1e-9])})
+    limits = [[axes.get_ylim() for axes in plots.chart(run, a_chart(10), alt="x").axes]
+              for run in (wild, a_chart(10))]
+    assert limits[0] == limits[1]
