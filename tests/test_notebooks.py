@@ -180,8 +180,8 @@ def is_stored_in_canonical_form(notebook, path):
 
 
 @check
-def has_25_to_50_cells(notebook, path):
-    if is_lesson(path) and not 25 <= len(notebook.cells) <= 50:
+def has_25_to_60_cells(notebook, path):
+    if is_lesson(path) and not 25 <= len(notebook.cells) <= 60:
         yield f"{len(notebook.cells)} cells"
 
 
@@ -499,7 +499,7 @@ BAD = {
         lambda nb: nb.cells[2].metadata.update(scrolled=True),
         set_output(3, printed("a"), printed("b")),
     ],
-    has_25_to_50_cells: [lambda nb: nb.cells.pop(), lambda nb: nb.cells.extend(nb.cells[-1:] * 26)],
+    has_25_to_60_cells: [lambda nb: nb.cells.pop(), lambda nb: nb.cells.extend(nb.cells[-1:] * 36)],
     keeps_code_cells_short: [
         set_source(5, "x = 1\n" * 26),
         lambda nb: [cell.update(source="x\n" * 7, metadata={}) for cell in nb.cells
