@@ -70,10 +70,10 @@ PATIENTS = {
     "A": "all first weights equal",
     "B": "training data in the validation data",
     "C": "gradients never cleared",
-    "D": "inputs not scaled",
+    "D": "softmax twice",
     "E": "labels out of step",
     "F": "learning rate too high",
-    "G": "softmax twice",
+    "G": "inputs not scaled",
     "H": "dead ReLUs",
 }
 
