@@ -8,7 +8,7 @@ import pytest
 import course_utils
 
 FLOOR_1 = ["differentiation", "losses", "surfaces", "optimizers", "schedules", "descent", "data"]
-FLOOR_2 = ["networks", "sharpness"]
+FLOOR_2 = ["networks", "sharpness", "patients"]
 
 
 def third_parties_after(code):
