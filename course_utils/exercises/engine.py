@@ -3,23 +3,26 @@
 The learner's function runs on fresh random inputs beside the reference. Where
 it differs, it runs beside each known mistake: the one that it equals on every
 input names the error. Otherwise the smallest input that fails is shown, with
-what was expected and what came. All lessons with a "your turn" use this.
+what was expected and what came. All lessons with a "your turn" use this, and
+homework does: there the results of reference and mistakes are known beforehand
+(`course_utils.exercises.table`), so that no code of a solution is handed out.
 """
 
 from __future__ import annotations
 
+import builtins
 import copy
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext, redirect_stdout
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from io import StringIO
 from time import perf_counter
 from typing import Any
 
 import numpy as np
 
-__all__ = ["Diagnosis", "Exercise"]
+__all__ = ["Diagnosis", "Exercise", "Trial"]
 
 TRIES = 24  # fresh inputs for each check
 PATIENCE = 5.0  # seconds; a slow function is tried on fewer inputs, but on three at least
@@ -31,16 +34,22 @@ class Diagnosis:
     """What a check found: `kind` is one of the words below, `sentence` says it to the learner.
 
     correct, not done, mistake, close, wrong, raised, changed argument, no result, wrong type,
-    wrong shape. `mistake` is the name of the known mistake, where there is one.
+    wrong shape. `mistake` is the name of the known mistake, where there is one. `unseen` says
+    the same as `sentence` where that shows an input or what the learner's code made of one.
     """
 
     kind: str
     sentence: str
     mistake: str | None = None
+    unseen: str | None = None
 
     @property
     def correct(self) -> bool:
         return self.kind == "correct"
+
+    def discreet(self) -> Diagnosis:
+        """The diagnosis without anything that would give the inputs away."""
+        return replace(self, sentence=self.unseen or self.sentence, unseen=None)
 
     def __str__(self) -> str:
         mark = {"correct": "✓", "not done": "○"}.get(self.kind, "✗")
@@ -83,41 +92,76 @@ class Exercise:
         function : the learner's.
         rng : draws the inputs; a fresh one where not given.
         """
+        return self.trial(rng).diagnose(function)
+
+    def trial(self, rng: np.random.Generator | None = None, tries: int = TRIES) -> Trial:
+        """Fresh inputs, and what reference and mistakes make of them, computed where asked for."""
+        rng = np.random.default_rng() if rng is None else rng
+        cases = sorted((self.inputs(rng) for _ in range(tries)), key=_size)
+
+        def results_of(function):
+            return lambda index: _run(function, cases[index])
+
+        mistakes = {name: (results_of(wrong), sentence)
+                    for name, (wrong, sentence) in self.mistakes.items()}
+        return Trial(self.name, cases, results_of(self.reference), mistakes, self.tolerance)
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One check of a function: the inputs, and the results to compare with.
+
+    name : the function's name.
+    cases : the arguments of each call, small ones first.
+    expected : ``expected(i)`` is the right result for case i.
+    mistakes : ``{name: (results, sentence)}``, where ``results(i)`` is what the known
+        mistake gives for case i.
+    tolerance : as in `Exercise`.
+    inputs : what the inputs are called in a sentence.
+    """
+
+    name: str
+    cases: Sequence[tuple]
+    expected: Callable[[int], Any]
+    mistakes: Mapping[str, tuple[Callable[[int], Any], str]]
+    tolerance: float
+    inputs: str = "fresh inputs"
+
+    def diagnose(self, function: Callable) -> Diagnosis:
+        """Run `function` on the inputs and say what it does; see `Exercise.diagnose`."""
         if function is ...:
-            return self._not_done()
+            return self._not_done("the dots")
         if not callable(function):
             return Diagnosis("wrong type",
-                             f"{self.name}: expected a function, got {_show(function)}.")
-        rng = np.random.default_rng() if rng is None else rng
-        cases = sorted((self.inputs(rng) for _ in range(TRIES)), key=_size)
+                             f"{self.name}: expected a function, got {_show(function)}.",
+                             unseen=f"{self.name} is no function.")
         tried, results, start = [], [], perf_counter()
-        for case in cases:
+        for index in range(len(self.cases)):
             late = len(tried) >= 2 and perf_counter() - start > PATIENCE
             if late:  # end with the largest: small inputs alone hide many mistakes
-                case = cases[-1]
+                index = len(self.cases) - 1
             # Lines printed to find a mistake help once; 24 times they bury the diagnosis.
             with redirect_stdout(StringIO()) if tried else nullcontext():
-                trouble, result = self._call(function, case)
+                trouble, result = self._call(function, self.cases[index])
             if trouble:
                 return trouble
-            tried.append(case)
+            tried.append(index)
             results.append(result)
             if late:
                 break
-        wanted = [self._run(self.reference, case) for case in tried]
+        wanted = [self.expected(index) for index in tried]
         wrong = [not self._same(got, want) for got, want in zip(results, wanted)]
         if not any(wrong):
-            return Diagnosis("correct", f"{self.name}: right on {len(tried)} fresh inputs.")
+            return Diagnosis("correct", f"{self.name}: right on {len(tried)} {self.inputs}.")
         for name, (mistaken, sentence) in self.mistakes.items():
-            if all(self._same(got, self._run(mistaken, case))
-                   for got, case in zip(results, tried)):
+            if all(self._same(got, mistaken(index)) for got, index in zip(results, tried)):
                 return Diagnosis("mistake", f"{self.name}: {sentence}", name)
         if all(_equal(got, want, CLOSE) for got, want in zip(results, wanted)):
             return Diagnosis("close", f"{self.name}: right to three digits or more, but not exact. "
                              "Did you nudge where a formula is asked for, round, or compute in "
                              "float32 (PyTorch's default) where float64 is needed?")
         first = wrong.index(True)
-        return self._differs(tried[first], results[first], wanted[first],
+        return self._differs(self.cases[tried[first]], results[first], wanted[first],
                              f"{sum(wrong)} of {len(tried)} inputs differ.")
 
     def _call(self, function: Callable, case: tuple) -> tuple[Diagnosis | None, Any]:
@@ -127,13 +171,17 @@ class Exercise:
             with np.errstate(all="ignore"):
                 result = _kept(function(*given))
         except NotImplementedError:
-            return self._not_done(), None
+            return self._not_done("`raise NotImplementedError`"), None
         except (Exception, SystemExit) as error:  # a learner's function may raise anything
+            # A class of the learner's own may carry an input in its name, as a message may.
+            kind = type(error).__name__
+            known = kind if isinstance(getattr(builtins, kind, None), type) else "an error"
             return Diagnosis("raised", f"{self.name}{_show(case)} raised "
-                             f"{_message(error)}{_line_of(error)}"), None
+                             f"{_message(error)}{_line_of(error)}",
+                             unseen=f"{self.name} raised {known}."), None
         parts = result if isinstance(result, tuple) else (result,)
         if any(part is ... for part in parts):
-            return self._not_done(), None
+            return self._not_done("the dots"), None
         if result is None:
             return Diagnosis("no result", f"{self.name} gives nothing back: "
                              "its last line must be `return` and the result."), None
@@ -147,13 +195,9 @@ class Exercise:
                              "make a new array instead."), None
         return None, result
 
-    def _not_done(self) -> Diagnosis:
-        return Diagnosis("not done", f"{self.name}: not done yet. Replace the dots and run "
+    def _not_done(self, stub: str) -> Diagnosis:
+        return Diagnosis("not done", f"{self.name}: not done yet. Replace {stub} and run "
                          "the cell again.")
-
-    def _run(self, function: Callable, case: tuple) -> Any:
-        with np.errstate(all="ignore"):
-            return function(*copy.deepcopy(case))
 
     def _same(self, got: Any, want: Any) -> bool:
         return _equal(got, want, self.tolerance)
@@ -163,14 +207,22 @@ class Exercise:
         if _parts(got) is None:
             kind = "" if shown == _type_of(got) else f", {_type_of(got)}"
             wish = "a smaller number is" if isinstance(got, int) else "real numbers are"
-            return Diagnosis("wrong type", f"{call} gives {shown}{kind}: {wish} expected.")
+            return Diagnosis("wrong type", f"{call} gives {shown}{kind}: {wish} expected.",
+                             unseen=f"{self.name} does not give real numbers.")
         have, need = _describe(got), _describe(want)
         if have != need:
-            return Diagnosis("wrong shape", f"{call} gives {have}, expected {need}.")
-        return Diagnosis("wrong", f"{call}: expected {_show(want)}, got {shown}. {count}")
+            return Diagnosis("wrong shape", f"{call} gives {have}, expected {need}.",
+                             unseen=f"{self.name} gives a result of the wrong shape.")
+        return Diagnosis("wrong", f"{call}: expected {_show(want)}, got {shown}. {count}",
+                         unseen=f"{self.name}: {count}")
 
 
 # --------------------------------------------------------------------- helpers
+
+
+def _run(function: Callable, case: tuple) -> Any:
+    with np.errstate(all="ignore"):
+        return function(*copy.deepcopy(case))
 
 
 def _is_tensor(value: Any) -> bool:
