@@ -11,7 +11,7 @@ from tools.notebooks import is_picture_again, kernel_environment
 # when the outputs were stored, and this checkout's course_utils.
 os.environ.update(kernel_environment())
 
-# Released homework has no solutions, so nothing in it runs; tests/homework proves it in their place.
+# Nothing in released homework runs, for its solutions are out; tests/homework proves it instead.
 collect_ignore_glob = ["notebooks/homework/*"]
 
 _compare = IPyNbCell.compare_outputs

@@ -1,0 +1,184 @@
+"""Where everything of a homework lies: the sources, what students get, and the course folder.
+
+The sources in `homework/` hold solutions and hidden tests. `notebooks/homework/` holds what
+students get. The course folder (`gradebook/`, never committed) is one of nbgrader's: submissions,
+gradebook, feedback, and `grading.toml`, which holds the seed of the hidden tests. Instructors only.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+import secrets
+import tomllib
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from traitlets.config import Config
+
+from course_utils.exercises import Exercise
+
+__all__ = ["Assignment", "Course", "GradingError", "ROOT", "assignments", "exercises_in"]
+
+ROOT = Path(__file__).resolve().parents[2]
+SOURCES = ROOT / "homework"
+RELEASED = ROOT / "notebooks" / "homework"
+STUB = "raise NotImplementedError  # your code in place of this line"
+TEXT_STUB = "*Your answer, in place of this line.*"
+
+CONFIGURATION = """\
+# How this course is graded. Nobody but graders may read this file: whoever knows the seed knows
+# the inputs of the hidden tests. Keep it as long as the course runs; take a new one each term.
+seed = {seed}
+
+# When each homework is due, with time zone: hw01 = 2027-03-08T23:59:00+01:00
+[due]
+
+# Days that somebody was granted in addition: "ada hw01" = 2
+[extra_days]
+"""
+
+FORM_GRADER = """\
+# Written by `run.py homework`: the form grader, for what is graded by hand, reads it.
+import os
+
+c = get_config()
+c.CourseDirectory.root = os.path.dirname(os.path.abspath(__file__))
+c.CourseDirectory.course_id = "descent"
+"""
+
+
+class GradingError(Exception):
+    """Something an instructor has to mend; the message says what, and how."""
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """One homework's sources: `folder` is homework/hwNN_topic."""
+
+    folder: Path
+
+    @property
+    def id(self) -> str:
+        """Its name in the gradebook: hw02."""
+        return self.folder.name.partition("_")[0]
+
+    @property
+    def notebook(self) -> str:
+        """The name of its notebook, without ending: hw02_numerical."""
+        return self.folder.name
+
+    @property
+    def source(self) -> Path:
+        return self.folder / f"{self.notebook}.ipynb"
+
+    @cached_property
+    def exercises(self) -> dict[str, Exercise]:
+        return exercises_in(self.folder)
+
+
+def exercises_in(folder: Path) -> dict[str, Exercise]:
+    """The exercises of ``folder/exercises.py`` by name, in the order of their definition.
+
+    Raises GradingError if the file is missing or has none.
+    """
+    path = Path(folder) / "exercises.py"
+    if not path.is_file():
+        raise GradingError(f"{path} is missing: it holds the exercises of {Path(folder).name}")
+    spec = importlib.util.spec_from_file_location(f"homework_{path.parent.name}", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    found = {v.name: v for v in vars(module).values() if isinstance(v, Exercise)}
+    if not found:
+        raise GradingError(f"{path} defines no Exercise")
+    return found
+
+
+def assignments(names: list[str] = (), sources: Path = SOURCES) -> list[Assignment]:
+    """The assignments called by these names ("hw02" or "hw02_numerical"). No name: all.
+
+    Raises GradingError if there is none of that name, or no sources at all.
+    """
+    known = [Assignment(folder) for folder in sorted(sources.glob("hw[0-9][0-9]_*"))
+             if folder.is_dir()]
+    if not known:
+        raise GradingError(f"no homework in {sources}: the student edition is without it; take "
+                           "the whole repository")
+    chosen = []
+    for name in names:
+        matches = [a for a in known if name in (a.id, a.notebook)]
+        if not matches:
+            raise GradingError(f"no homework is called {name!r}; there are: "
+                               + ", ".join(a.id for a in known))
+        chosen += matches
+    return chosen or known
+
+
+@dataclass(frozen=True)
+class Course:
+    """A course folder: `root`, laid out as nbgrader wants it, and the `sources` it uses."""
+
+    root: Path
+    sources: Path = SOURCES
+
+    @property
+    def roster_file(self) -> Path:
+        return self.root / "roster.csv"
+
+    @property
+    def gradebook(self) -> str:
+        """The address of nbgrader's database."""
+        return self.settings.get("gradebook") or f"sqlite:///{self.root / 'gradebook.db'}"
+
+    def submitted(self, student: str, homework: str) -> Path:
+        return self.root / "submitted" / student / homework
+
+    def autograded(self, student: str, homework: str) -> Path:
+        return self.root / "autograded" / student / homework
+
+    def feedback(self, student: str, homework: str) -> Path:
+        return self.root / "feedback" / student / homework
+
+    def submissions(self, homework: str) -> list[str]:
+        """The students of whom there is a submission."""
+        return sorted(path.parent.name for path in self.root.glob(f"submitted/*/{homework}")
+                      if path.is_dir())
+
+    def prepare(self) -> None:
+        """Make the folder, with its configuration, where it is not there yet."""
+        self.root.mkdir(parents=True, exist_ok=True)
+        path = self.root / "grading.toml"
+        if not path.exists():
+            seed = secrets.randbits(62)  # TOML's integers have 64 bits, with a sign
+            path.write_text(CONFIGURATION.format(seed=seed), encoding="utf-8")
+            path.chmod(0o600)
+        (self.root / "nbgrader_config.py").write_text(FORM_GRADER, encoding="utf-8")
+
+    @cached_property
+    def settings(self) -> MappingProxyType[str, Any]:
+        """What grading.toml says. Raises GradingError if it cannot be read or has no seed."""
+        path = self.root / "grading.toml"
+        try:
+            found = tomllib.loads(path.read_text(encoding="utf-8"))
+        except (OSError, tomllib.TOMLDecodeError) as error:
+            raise GradingError(f"{path}: {error}") from None
+        if not isinstance(found.get("seed"), int):
+            raise GradingError(f"{path}: expected a line `seed = ` and a whole number")
+        for homework, due in found.get("due", {}).items():
+            if not re.fullmatch(r"hw\d\d", homework) or getattr(due, "tzinfo", None) is None:
+                raise GradingError(f"{path}: expected a line like hw01 = 2027-03-08T23:59:00+01:00 "
+                                   f"under [due], got {homework} = {due}")
+        return MappingProxyType(found)
+
+    def config(self) -> Config:
+        """nbgrader's configuration for this course."""
+        config = Config()
+        config.CourseDirectory.root = str(self.root)
+        config.CourseDirectory.course_id = "descent"
+        config.CourseDirectory.db_url = self.gradebook
+        config.ClearSolutions.code_stub = {"python": STUB}
+        config.ClearSolutions.text_stub = TEXT_STUB
+        return config
