@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import gc
 import os
+import resource
 import select
 import signal
 import socket
@@ -24,6 +25,7 @@ from course_utils.grading import channel
 __all__ = ["park"]
 
 PLACES: list[int] = []  # descriptors of the listening sockets, one for each snapshot
+RESERVE = 32  # processes that snapshots may start beyond the limit of the notebook's own
 
 
 def park(place: int) -> None:
@@ -36,6 +38,8 @@ def park(place: int) -> None:
         os.close(PLACES[place])
         return
     try:
+        most = resource.getrlimit(resource.RLIMIT_NPROC)[1]
+        resource.setrlimit(resource.RLIMIT_NPROC, (most, most))
         _fall_silent()
         listener = socket.socket(fileno=PLACES[place])
         while True:

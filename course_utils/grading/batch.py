@@ -280,7 +280,8 @@ def record(folders: Folders, gradebook: Gradebook, student: str, graded: Graded)
     with transaction(gradebook):
         gradebook.update_or_create_student(student)
         given = {"timestamp": when} if when else {}
-        gradebook.update_or_create_submission(folders.name, student, **given)
+        with gradebook.db.no_autoflush:  # nbgrader links its objects before it adds them
+            gradebook.update_or_create_submission(folders.name, student, **given)
         ids = {"student": student, "assignment": folders.name, "notebook": folders.notebook}
         resources = {"nbgrader": {**ids, "gradebook": gradebook}}
         notebook, _ = SaveInOneTransaction().preprocess(notebook, resources)

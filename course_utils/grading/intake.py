@@ -44,13 +44,16 @@ def take(path: Path) -> bytes:
             raise Unreadable("The notebook is a link to another file; links are not followed.") \
                 from None
         raise Unreadable(f"The notebook cannot be opened: {error.strerror}.") from None
+    status = os.fstat(handle)
+    regular = stat.S_ISREG(status.st_mode)
+    if not regular or status.st_size > LARGEST:
+        os.close(handle)
+        raise Unreadable(
+            f"The notebook is larger than {LARGEST // MB} MB." if regular
+            else "What was handed in under the notebook's name is no file."
+        )  # fmt: skip
     with os.fdopen(handle, "rb") as file:
-        status = os.fstat(handle)
-        if not stat.S_ISREG(status.st_mode):
-            raise Unreadable("What was handed in is no file.")
-        if status.st_size > LARGEST:
-            raise Unreadable(f"The notebook is larger than {LARGEST // MB} MB.")
-        return file.read(LARGEST + 1)[:LARGEST]
+        return file.read(LARGEST)
 
 
 def rebuild(master: dict[str, Any], submitted: bytes) -> tuple[dict[str, Any], list[str]]:

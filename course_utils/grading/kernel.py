@@ -15,6 +15,8 @@ import resource
 import zmq
 from ipykernel.kernelapp import IPKernelApp
 
+from course_utils.grading import agent
+
 __all__ = ["INSIDE", "main"]
 
 INSIDE = "DESCENT_INSIDE"  # names what was handed over: sockets, limits, and whom to run as
@@ -64,7 +66,8 @@ def take_limits(limits: dict[str, float]) -> None:
     # Since Linux 5.14 this counts the processes of a namespace, or of a uid that is ours alone;
     # before, it would count everything that the instructor runs.
     if tuple(int(n) for n in os.uname().release.split(".")[:2] if n.isdigit()) >= (5, 14):
-        resource.setrlimit(resource.RLIMIT_NPROC, (int(limits["processes"]),) * 2)
+        most = int(limits["processes"])
+        resource.setrlimit(resource.RLIMIT_NPROC, (most, most + agent.RESERVE))
 
 
 def main() -> None:
@@ -75,8 +78,6 @@ def main() -> None:
     for folder in (os.environ["HOME"], os.environ["IPYTHONDIR"]):
         os.makedirs(folder, exist_ok=True)
     InheritedKernelApp.inherited = {int(port): fd for port, fd in given["ports"].items()}
-    from course_utils.grading import agent  # the way in for tests, and nothing else
-
     agent.PLACES = given["places"]
     connection = os.path.join(os.environ["HOME"], "connection.json")
     with open(connection, "w") as file:
