@@ -79,6 +79,11 @@ def site(options, extra):
     hand_over([set_up(["site", "test"]), "-m", "tools.site", *extra], OMP_NUM_THREADS="1")
 
 
+def homework(options, extra):
+    """for instructors: release, archive, collect, grade, by-hand, feedback, export homework"""
+    hand_over([set_up(["homework"]), "-m", "course_utils.grading", *(extra or ["--help"])])
+
+
 def bench(options, extra):
     """measure the package against the usual alternatives, side by side"""
     hand_over([set_up(["test"]), "-m", "benchmarks", *extra])
@@ -473,7 +478,7 @@ def parser():
     top = argparse.ArgumentParser(prog="run.py", description=__doc__.splitlines()[0])
     commands = top.add_subparsers(metavar="command", dest="command", required=True)
     made = {}
-    for command in (lab, test, build, site, bench, lock):
+    for command in (lab, test, build, homework, site, bench, lock):
         made[command] = commands.add_parser(
             command.__name__, help=command.__doc__, description=command.__doc__, allow_abbrev=False
         )

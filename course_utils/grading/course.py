@@ -8,24 +8,30 @@ gradebook, feedback, and `grading.toml`, which holds the seed of the hidden test
 from __future__ import annotations
 
 import importlib.util
+import os
 import re
 import secrets
+import sys
 import tomllib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from nbgrader.api import Gradebook
 from traitlets.config import Config
 
 from course_utils.exercises import Exercise
 
-__all__ = ["Assignment", "Course", "GradingError", "ROOT", "assignments", "exercises_in"]
+__all__ = ["Assignment", "COURSE", "Course", "GradingError", "ROOT", "assignments", "exercises_in"]
 
 ROOT = Path(__file__).resolve().parents[2]
 SOURCES = ROOT / "homework"
 RELEASED = ROOT / "notebooks" / "homework"
+COURSE = "descent"  # nbgrader's name of the course
 STUB = "raise NotImplementedError  # your code in place of this line"
 TEXT_STUB = "*Your answer, in place of this line.*"
 
@@ -148,7 +154,7 @@ class Course:
                       if path.is_dir())
 
     def prepare(self) -> None:
-        """Make the folder, with its configuration, where it is not there yet."""
+        """Make the folder, its configuration and its gradebook, where they are not there yet."""
         self.root.mkdir(parents=True, exist_ok=True)
         path = self.root / "grading.toml"
         if not path.exists():
@@ -156,6 +162,8 @@ class Course:
             path.write_text(CONFIGURATION.format(seed=seed), encoding="utf-8")
             path.chmod(0o600)
         (self.root / "nbgrader_config.py").write_text(FORM_GRADER, encoding="utf-8")
+        with _own_programs():
+            Gradebook(self.gradebook, COURSE).close()
 
     @cached_property
     def settings(self) -> MappingProxyType[str, Any]:
@@ -177,8 +185,19 @@ class Course:
         """nbgrader's configuration for this course."""
         config = Config()
         config.CourseDirectory.root = str(self.root)
-        config.CourseDirectory.course_id = "descent"
+        config.CourseDirectory.course_id = COURSE
         config.CourseDirectory.db_url = self.gradebook
         config.ClearSolutions.code_stub = {"python": STUB}
         config.ClearSolutions.text_stub = TEXT_STUB
         return config
+
+
+@contextmanager
+def _own_programs() -> Iterator[None]:
+    """Programs of this environment first: nbgrader starts `alembic` for a new database."""
+    before = os.environ.get("PATH", "")
+    os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), before])
+    try:
+        yield
+    finally:
+        os.environ["PATH"] = before
