@@ -37,8 +37,8 @@ myst_update_mathjax = False
 # --- Reference from docstrings --------------------------------------------------------------------
 
 autodoc_member_order = "bysource"
-autodoc_typehints_format = "short"
-python_maximum_signature_line_length = 80
+autodoc_typehints = "none"  # shapes and types stand in the text, and are easier to read there
+autodoc_preserve_defaults = True
 add_module_names = False
 
 # --- Looks ----------------------------------------------------------------------------------------

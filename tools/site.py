@@ -371,14 +371,14 @@ def _reference(folder: Path) -> None:
     names = sorted(
         p.stem if p.is_file() else p.name
         for p in PACKAGE.iterdir()
-        if p.stem != "__init__" and (p.suffix == ".py" or (p / "__init__.py").is_file())
+        if p.stem[0] not in "_." and (p.suffix == ".py" or (p / "__init__.py").is_file())
     )
     rows = []
     for name in names:
         package = PACKAGE / name
         source = package / "__init__.py" if package.is_dir() else package.with_suffix(".py")
         text = source.read_text(encoding="utf-8")
-        inner = sorted(p.stem for p in package.glob("*.py") if p.stem != "__init__")
+        inner = sorted(p.stem for p in package.glob("*.py") if p.stem[0] != "_")
         modules = [f"course_utils.{name}", *(f"course_utils.{name}.{p}" for p in inner)]
         # What the package itself shows of its modules is not shown twice.
         shown = [m for m in modules if not UNDOCUMENTED.match(m) and f"from {m} import" not in text]

@@ -39,6 +39,18 @@
     }
   }
 
+  // The theme leaves the buttons that unfold a chapter of the contents without a name.
+  for (const button of document.querySelectorAll("nav summary:not([aria-label])"))
+    button.setAttribute("aria-label", `Pages of ${button.closest("li")?.querySelector("a")?.textContent}`);
+
+  // A formula wider than the screen scrolls: then the keyboard has to reach it.
+  function reach() {
+    for (const formula of document.querySelectorAll("div.math"))
+      formula.tabIndex = formula.scrollWidth > formula.clientWidth ? 0 : -1;
+  }
+  addEventListener("resize", reach);
+  reach();
+
   const places = document.querySelectorAll("[data-explorer]");
   const nearby = new IntersectionObserver((entries) => {
     for (const { isIntersecting, target } of entries) {
