@@ -127,13 +127,13 @@ def mlp(
     depth, width : 1 or more.
     activation : a name in ACTIVATIONS.
     init : a name in INITS, which says how large the first weights of the hidden layers are
-        (biases start at 0). Those of the output layer have the standard deviation 1/√width
-        whatever the name; with "equal" they are 0.1, too.
+        (biases start at 0). Those of the output layer have the standard deviation 1/√width,
+        whatever the name; but with "equal" every weight of every layer is 0.1.
     norm : "none", or "batch" for batch normalisation before each activation.
     residual : add the input of each hidden layer, except the first, to its output
         (He et al. 2016).
-    dropout : the probability that an activation is set to 0 in training; those that stay are
-        divided by 1 − dropout (Srivastava et al. 2014).
+    dropout : the probability that an activation is set to 0 in training (Srivastava et al.
+        2014); those that stay are divided by 1 − dropout, as PyTorch does it.
     seed : of the first weights. A sequence of seeds, of inits, or of both makes a stack of
         networks; run k of a stack equals the single network of the k-th seed and init.
     inputs, outputs : numbers of features and of classes.
