@@ -21,7 +21,6 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from nbgrader.api import Gradebook
 from traitlets.config import Config
 
 from course_utils.exercises import Exercise
@@ -162,6 +161,9 @@ class Course:
             path.write_text(CONFIGURATION.format(seed=seed), encoding="utf-8")
             path.chmod(0o600)
         (self.root / "nbgrader_config.py").write_text(FORM_GRADER, encoding="utf-8")
+        # Here, because hidden tests need this module in a kernel of their own, and no database.
+        from nbgrader.api import Gradebook
+
         with _own_programs():
             Gradebook(self.gradebook, COURSE).close()
 
