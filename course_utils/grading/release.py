@@ -8,6 +8,7 @@ every machine: numbers that differ by rounding alone keep the form in which they
 
 from __future__ import annotations
 
+import html
 import json
 import os
 import re
@@ -102,11 +103,19 @@ def leaks(assignment: Assignment, folder: Path) -> list[str]:
     secret = solution_lines(assignment)
     found = []
     for path in sorted(p for p in folder.rglob("*") if p.is_file()):
-        text = path.read_text(encoding="utf-8", errors="replace")
-        in_json = text.replace('\\"', '"')
-        found += [f"{line!r} in {path.name}" for line in sorted(secret)
-                  if line in text or line in in_json]
+        text = _readable(path.read_bytes())
+        found += [f"{line!r} in {path.name}" for line in sorted(secret) if line in text]
     return found
+
+
+def _readable(content: bytes) -> str:
+    """A file's text, and the same as JSON and HTML are read."""
+    text = content.decode("utf-8", errors="replace")
+    try:
+        read = json.dumps(json.loads(text), ensure_ascii=False).replace('\\"', '"')
+    except ValueError:
+        read = ""
+    return "\n".join([text, read, html.unescape(text)])
 
 
 def _lines(text: str) -> list[str]:

@@ -195,11 +195,13 @@ def _mixed(f, x, i, j, h, signs=(1, -1, -1, 1), width=4.0):
 
 
 def _mixed_inputs(rng):
-    n = rng.integers(2, 4)
-    i, j = rng.choice(n, 2, replace=False)
+    """Neighbours that act on each other: where the answer is 0, only rounding would be left."""
+    n, land = rng.integers(2, 4), LANDS[rng.integers(3)]
+    i = rng.integers(n - 1) if land is f.valley else 0
+    i, j = rng.permutation([i, i + 1])
     if rng.random() < 0.3:
         j = i
-    return LANDS[rng.integers(3)], _point(rng, n), int(i), int(j), _nudge(rng)
+    return land, _point(rng, n), int(i), int(j), _nudge(rng)
 
 
 def _one_sided(f, x, i, j, h):
@@ -298,6 +300,8 @@ find_wrong_slopes = Exercise(
                               "value of the difference."),
         "too lenient": (lambda f, c, x, h: _flags(f, c, x, h, limit=0.1),
                         "an error of one per cent slips through: the limit is 10⁻³."),
+        "first only": (lambda f, c, x, h: _flags(f, c, x, h) & (np.arange(len(x)) == 0),
+                       "only the first entry is looked at. Is `return` inside the loop?"),
         "never": (lambda f, c, x, h: np.zeros(len(x), bool),
                   "you mark no slope at all."),
         "always": (lambda f, c, x, h: np.ones(len(x), bool),
