@@ -20,10 +20,11 @@ from pathlib import Path
 from typing import Any
 
 import nbformat
+from jupyter_core.utils import ensure_event_loop
 from nbgrader.api import Gradebook, MissingEntry
 from nbgrader.preprocessors import NbGraderPreprocessor, SaveAutoGrades
 
-from course_utils.grading.grader import Assignment, Graded, Grader, NotGraded, not_done
+from course_utils.grading.grader import Assignment, Graded, Grader, NotGraded, not_done, sweep
 from course_utils.grading.intake import Unreadable, take
 from course_utils.grading.sandbox import NoSandbox, why_no_sandbox
 
@@ -102,6 +103,7 @@ def grade_all(
     """
     if assignment.protected and scheduler is None and (why := why_no_sandbox()):
         raise NoSandbox(why)
+    sweep()
     rows: dict[str, Row] = {}
 
     def say(row: Row) -> None:
@@ -182,7 +184,7 @@ def _run(
 
 def _work(assignment, todo: queue.SimpleQueue, done: queue.SimpleQueue, graders: list) -> None:
     """A worker: takes submissions until none is left. It starts the next kernels ahead."""
-    with Grader(assignment) as grader:
+    with contextlib.closing(ensure_event_loop()), Grader(assignment) as grader:
         graders.append(grader)
         while True:
             try:

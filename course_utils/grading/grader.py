@@ -12,6 +12,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+import os
 import shutil
 import tempfile
 import time
@@ -20,6 +21,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import psutil
 import zmq
 from IPython.core.inputtransformer2 import TransformerManager
 
@@ -30,6 +32,7 @@ from course_utils.grading.sandbox import Limits, Sandbox, Watch
 
 __all__ = ["Assignment", "Graded", "Grader", "NotGraded", "not_done"]
 
+PREFIX = "descent-grading-"  # of temporary folders; the number of their process follows
 PLACES = 32  # snapshots a kernel can leave: places in a notebook at which tests stand
 DEATHS = 3  # kernels that a submission may kill; with the next one it is over
 START_SECONDS = 120
@@ -113,33 +116,42 @@ class Kernel:
         self.process = self.manager.provisioner.process
         self.watch = Watch(self.process.pid, sandbox.limits, name)
         self.client = connect(self.manager)
+        self.poller = zmq.Poller()
+        for channel in (self.client.shell_channel, self.client.iopub_channel):
+            self.poller.register(channel.socket, zmq.POLLIN)
         self.ready = self.closed = False
 
     def wait(self) -> None:
         """Return when the kernel answers. Raises NotGraded where it does not."""
-        if self.ready:
-            return
-        try:
-            self.client.wait_for_ready(timeout=START_SECONDS)
-        except RuntimeError:
-            said = b""
-            if self.process.poll() is not None and self.process.stderr:
-                said = self.process.stderr.read(10_000)
-            last = said.decode(errors="replace").strip().splitlines()[-1:]
-            raise NotGraded(f"a kernel did not start: {last[0] if last else 'no reason given'}") \
-                from None
-        self.ready = True
+        end = time.monotonic() + START_SECONDS
+        shell, iopub = self.client.shell_channel.socket, self.client.iopub_channel.socket
+        heard = set()
+        while not self.ready:
+            if time.monotonic() > end or self.process.poll() is not None:
+                raise NotGraded(f"a kernel did not start: {self._last_words()}")
+            self.client.kernel_info()
+            again = time.monotonic() + 0.5  # what it publishes is lost until we are subscribed
+            while not self.ready and time.monotonic() < again:
+                for socket, _ in self.poller.poll(100):
+                    socket.recv_multipart()
+                    heard.add(socket)
+                self.ready = heard == {shell, iopub}
+        self.process.stderr.close()  # from here on it is the stranger's
+
+    def _last_words(self) -> str:
+        if self.process.poll() is None:
+            return f"no answer within {START_SECONDS} seconds"
+        said = self.process.stderr.read(10_000).decode(errors="replace").strip()
+        return (said.splitlines() or ["no reason given"])[-1]
 
     def run(self, code: str, seconds: float, silent: bool = False) -> Run:
         """Run a cell; after `seconds` interrupt it, and if that does not help, end the kernel."""
-        self.wait()
+        if not self.ready:
+            self.wait()
         client = self.client
         number = client.execute(code, silent=silent, store_history=not silent, allow_stdin=False,
                                 stop_on_error=False)  # fmt: skip
-        shell, iopub = client.shell_channel.socket, client.iopub_channel.socket
-        poller = zmq.Poller()
-        poller.register(shell, zmq.POLLIN)
-        poller.register(iopub, zmq.POLLIN)
+        shell = client.shell_channel.socket
         outputs = Outputs(self.limits.output)
         replied = idle = interrupted = False
         seen = messages = 0
@@ -154,7 +166,7 @@ class Kernel:
                     return self._died(outputs, f"a cell ran longer than {seconds:g} seconds")
                 client.control_channel.send(client.session.msg("interrupt_request"))
                 interrupted, end = True, time.monotonic() + 3
-            for socket, _ in poller.poll(100):
+            for socket, _ in self.poller.poll(100):
                 frames = socket.recv_multipart()
                 seen, messages = seen + sum(map(len, frames)), messages + 1
                 if seen > self.limits.flood or messages > 20_000:
@@ -285,7 +297,7 @@ class Grader:
 
     def __init__(self, assignment: Assignment) -> None:
         self.assignment = assignment
-        self.folder = Path(tempfile.mkdtemp(prefix="descent-"))  # for our eyes only
+        self.folder = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-"))  # ours alone
         self.count = 0
         self.waiting: dict[str, Kernel] = {}  # started ahead, by role
         self.running: set[Kernel] = set()
@@ -450,6 +462,15 @@ class Grader:
             if done.failed:
                 said = [o["evalue"] for o in done.outputs if o["output_type"] == "error"]
                 raise NotGraded(f"the notebook's own cells fail in the checker: {said[0]}")
+
+
+def sweep() -> None:
+    """Remove the temporary folders of graders that were killed."""
+    for folder in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
+        number = folder.name.removeprefix(PREFIX).partition("-")[0]
+        ours = folder.lstat().st_uid == os.geteuid() and not folder.is_symlink()
+        if number.isdigit() and ours and not psutil.pid_exists(int(number)):
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 _AGENT, _CHECKER = "course_utils.grading.agent", "course_utils.grading.checker"

@@ -81,7 +81,7 @@ def rebuild(master: dict[str, Any], submitted: bytes) -> tuple[dict[str, Any], l
         rebuilt.append(cell)
         rebuilt += [_extra(cell) for cell in extras.get(index, [])]
     for number, cell in enumerate(rebuilt):
-        cell["id"] = f"cell-{number}"
+        cell.setdefault("id", f"own-{number}")  # the student's own; the others keep theirs
     return {**master, "cells": rebuilt, "nbformat": 4, "nbformat_minor": 5}, notes
 
 

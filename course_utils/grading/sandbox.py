@@ -9,7 +9,9 @@ watch bounds what all processes use together. Instructors only.
 
 from __future__ import annotations
 
+import contextlib
 import functools
+import glob
 import os
 import platform
 import random
@@ -278,7 +280,7 @@ class Watch:
     def _run(self) -> None:
         while not self._end.wait(self.INTERVAL):
             try:
-                self.verdict = self._exceeded([self.root, *self.root.children(recursive=True)])
+                self.verdict = self._exceeded(family(self.root))
                 if self.verdict:
                     kill_tree(self.root)
                     return
@@ -314,13 +316,34 @@ def _own_memory(process: psutil.Process) -> int:
         return 0
 
 
+def family(root: psutil.Process) -> list[psutil.Process]:
+    """A process and all that came from it: in a sandbox, all that there are.
+
+    Raises psutil.NoSuchProcess where it has ended.
+    """
+    if not os.path.exists(f"/proc/{root.pid}/task/{root.pid}/children"):
+        return [root, *root.children(recursive=True)]
+    # The kernel's own lists: psutil would look at every process of the machine.
+    found, waiting = [], [root.pid]
+    while waiting and len(found) < 10_000:
+        pid = waiting.pop()
+        with contextlib.suppress(psutil.NoSuchProcess):
+            found.append(psutil.Process(pid))
+        for path in glob.glob(f"/proc/{pid}/task/*/children"):
+            with contextlib.suppress(OSError), open(path) as file:
+                waiting += map(int, file.read().split())
+    if not root.is_running():
+        raise psutil.NoSuchProcess(root.pid)
+    return found
+
+
 def kill_tree(root: psutil.Process, patience: float = 10.0) -> None:
     """Kill a process and all that came from it; return when none is left.
 
     With a sandbox, the end of its first process is the end of all: they share its namespace.
     """
     try:
-        processes = [root, *root.children(recursive=True)]
+        processes = family(root)
     except psutil.NoSuchProcess:
         return
     for process in processes:

@@ -15,6 +15,7 @@ from nbgrader.apps import NbGraderAPI
 from traitlets.config import Config
 
 from course_utils.grading.batch import grade_all
+from course_utils.grading.grader import PREFIX
 from course_utils.grading.sandbox import MB, Limits, why_no_sandbox
 from tests.course_utils.grading.attacks import attacks
 from tests.course_utils.grading.toy import (
@@ -166,8 +167,8 @@ def test_no_process_remains(batch):
 
 
 def test_no_temporary_folder_remains(batch):
-    left = [p for p in Path(tempfile.gettempdir()).glob("descent-*") if (p / "channel").exists()]
-    assert left == []
+    pattern = f"{PREFIX}{os.getpid()}-*"
+    assert list(Path(tempfile.gettempdir()).glob(pattern)) == []
 
 
 def test_what_could_not_be_read_says_why(batch):
