@@ -23,7 +23,8 @@ from course_utils.explore import CSS_DPI, png
 __all__ = [
     "BLUE", "ORANGE", "GREEN", "PINK", "GREY", "STYLES", "Picture", "figure", "use_style",
     "arrow", "contours", "curves", "panels", "fits", "landscape", "gradient_field",
-    "slope_under_curve", "three_flat_points", "two_directions", "endings", "intervals", "chart",
+    "slope_under_curve", "three_flat_points", "two_directions", "endings", "intervals",
+    "matrix", "chart",
 ]
 
 BLUE, ORANGE, GREEN, PINK, GREY = "#0072B2", "#A63F00", "#007A5A", "#CC79A7", "#57606A"
@@ -365,4 +366,27 @@ def chart(chart, reference, *, alt: str) -> Picture:
         axes.set(xlabel="steps taken", xlim=(0, chart.steps[-1]))
         axes.legend(handles=axes.lines[first:], loc="upper center", bbox_to_anchor=(0.5, -0.24),
                     frameon=False)
+    return fig
+
+
+def matrix(values, rows: Sequence[str], columns: Sequence[str], *, ylabel: str, xlabel: str,
+           title: str, alt: str, marked=None, **size) -> Picture:
+    """Shares from 0 to 1, (rows, columns), as a table of coloured fields with the number in each.
+
+    Where `marked` (rows, columns) is True there is a cross on grey in place of the number.
+    """
+    values = np.asarray(values, float)
+    marked = np.zeros(values.shape, bool) if marked is None else np.asarray(marked)
+    fig, [[axes]] = figure(alt=alt, **size)
+    axes.pcolormesh(np.where(marked, np.nan, values), cmap=LAND, vmin=0, vmax=1,
+                    edgecolors="white", linewidth=2)
+    axes.set_facecolor("#D0D4DA")
+    for (row, column), value in np.ndenumerate(values):
+        dark = value > 0.6 and not marked[row, column]
+        axes.text(column + 0.5, row + 0.5, "×" if marked[row, column] else f"{100 * value:.0f}",
+                  ha="center", va="center", color="white" if dark else "black")
+    axes.set(xticks=np.arange(len(columns)) + 0.5, xticklabels=columns, xlabel=xlabel,
+             yticks=np.arange(len(rows)) + 0.5, yticklabels=rows, ylabel=ylabel, title=title)
+    axes.invert_yaxis()
+    axes.grid(False)
     return fig

@@ -52,6 +52,7 @@ def every_figure():
     yield plots.intervals({"a": [1, 2, 3], "b": [2, 2.5, 4]}, xlabel="loss", ylabel="rule", alt="x",
                           baseline="a")
     yield plots.chart(a_chart(10), a_chart(10), alt="x")
+    yield plots.matrix([[0.1, 0.9]], ["a"], ["b", "c"], xlabel="x", ylabel="y", title="t", alt="x")
     yield plots.endings(surface, starts, np.array([0, 1, 0]), np.array([0, 1, 1]), alt="x")
     yield plots.slope_under_curve(np.sin, np.cos, 0, 6, alt="x")
     yield plots.gradient_field(surface, surface.gradient, surface.bounds, alt="x")
@@ -182,3 +183,10 @@ def test_charts_of_any_two_runs_have_the_same_heights():
     limits = [[axes.get_ylim() for axes in plots.chart(run, a_chart(10), alt="x").axes]
               for run in (wild, a_chart(10))]
     assert limits[0] == limits[1]
+
+
+def test_a_matrix_says_each_share_in_per_cent_and_crosses_the_marked_ones_out():
+    fig = plots.matrix([[0.123, 0.9], [0.5, np.nan]], ["a", "b"], ["c", "d"], xlabel="x",
+                       ylabel="y", title="t", alt="x", marked=[[False, False], [False, True]])
+    assert [text.get_text() for text in fig.axes[0].texts] == ["12", "90", "50", "×"]
+    assert [label.get_text() for label in fig.axes[0].get_xticklabels()] == ["c", "d"]
