@@ -105,7 +105,10 @@ def executed(path: Path, cache: Path = BUILD / "executed") -> NotebookNode:
 def _digest(path: Path) -> str:
     """Of all that decides what the lesson shows: itself, the package, the versions."""
     files = [path, ROOT / "constraints.txt", ROOT / "tools" / "notebooks.py"]
-    files += sorted(f for f in PACKAGE.rglob("*") if f.is_file() and f.suffix != ".pyc")
+    files += sorted(
+        file for file in PACKAGE.rglob("*")
+        if file.is_file() and file.suffix != ".pyc" and "grading" not in file.parts  # not lessons'
+    )  # fmt: skip
     digest = hashlib.sha256()
     for file in files:
         content = file.read_bytes()

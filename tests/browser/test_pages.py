@@ -55,14 +55,14 @@ def script(npm, url):
     return None
 
 
-# In a process of its own: in this one Playwright's event loop is running.
+# In a process of its own: in this one Playwright's event loop is running. The site is built from
+# the same executed copies: whoever comes first executes.
 SAVE = """
-import sys, pathlib, nbformat
+import sys, pathlib
 from nbconvert import HTMLExporter
-from tools.notebooks import canonical, execute
+from tools.site import executed
 path, page = map(pathlib.Path, sys.argv[1:])
-executed = execute(nbformat.read(path, as_version=4), path.stem, path.parent)
-html, _ = HTMLExporter().from_notebook_node(canonical(executed, with_state=True))
+html, _ = HTMLExporter().from_notebook_node(executed(path))
 page.write_text(html, encoding="utf-8")
 """
 

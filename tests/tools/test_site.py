@@ -168,7 +168,8 @@ def test_a_table_of_key_terms_that_cannot_be_read_is_named(text, said):
 
 def test_key_terms_lead_to_the_glossary_and_stay_the_same_text(tmp_path):
     (cell,) = prepare(notebook(nbformat.v4.new_markdown_cell(TERMS)), PATH, tmp_path).cells
-    link, korean = '<a href="../glossary.html#term-slope">slope</a>', '<span lang="ko">기울기</span>'
+    link = '<a href="../glossary.html#term-slope">slope</a>'
+    korean = '<span lang="ko">기울기</span>'
     assert f"| {link} | {korean} | change ÷ nudge, `f'` |" in cell.source
     assert "### Key terms\n" in cell.source and "### Exercises\n" in cell.source
     assert "| English | 한국어 | what it means |" in cell.source
