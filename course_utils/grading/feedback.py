@@ -136,7 +136,8 @@ def parts_of(
     ]
     tasks.append(Task("the figure", [part("graded by hand", "plot", "")], text("plot"),
                       _picture(cells.get("plot")), comment("plot")))
-    tasks.append(Task("your own words", [part("graded by hand", "answer", "")], text("answer"),
+    words = text("answer").replace("&lt;", "<")  # `intake` took the tags' sting out; so does PAGE
+    tasks.append(Task("your own words", [part("graded by hand", "answer", "")], words,
                       comment=comment("answer")))
     return tasks
 
@@ -203,8 +204,8 @@ PAGE = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
 </style>
 <h1>{{ homework }}</h1>
 <p>{{ name }}</p>
-<p class="total"><strong>{{ "%g" % score }} of {{ "%g" % most }} points</strong>
-{% if waiting %}, so far: what is graded by hand is still to come{% endif %}</p>
+<p class="total"><strong>{{ "%g" % score }} of {{ "%g" % most }} points</strong>\
+{{ " so far; the part that is graded by hand is still to come" if waiting }}</p>
 {% if notes %}
 <div class="note">
 {% for note in notes.splitlines() %}
