@@ -26,6 +26,7 @@ PLAIN = 16 * MB  # up to here a file is read here; beyond, by a helper with limi
 LONGEST_CELL = 200_000  # characters
 MOST_CELLS = 1_000
 HELPER_SECONDS = 60
+HELPER_MEMORY = 2048 * MB
 
 
 class Unreadable(ValueError):
@@ -94,8 +95,9 @@ def _cells_of(submitted: bytes) -> tuple[list[dict[str, str]], list[str]]:
         return _read(submitted)
     try:
         done = subprocess.run(
-            [sys.executable, "-m", "course_utils.grading.intake"], input=submitted,
-            stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, timeout=HELPER_SECONDS,
+            [sys.executable, "-m", "course_utils.grading.intake", str(HELPER_MEMORY)],
+            input=submitted, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+            timeout=HELPER_SECONDS,
         )  # fmt: skip
         told = json.loads(done.stdout)
     except (subprocess.TimeoutExpired, ValueError):
@@ -282,7 +284,7 @@ def _extra(cell: dict[str, str]) -> dict[str, Any]:
 
 def main() -> None:
     """Read one file from standard input within limits; tell what was found as JSON."""
-    resource.setrlimit(resource.RLIMIT_AS, (2048 * MB, 2048 * MB))
+    resource.setrlimit(resource.RLIMIT_AS, (int(sys.argv[1]),) * 2)
     resource.setrlimit(resource.RLIMIT_CPU, (HELPER_SECONDS, HELPER_SECONDS))
     try:
         cells, notes = _read(sys.stdin.buffer.read())
