@@ -396,7 +396,7 @@ def _reference(folder: Path) -> None:
         rows.append(f"| [{name}]({name}.rst) | {' '.join(about.split(chr(10) * 2)[0].split())} |")
     package = ast.get_docstring(ast.parse((PACKAGE / "__init__.py").read_text(encoding="utf-8")))
     text = "\n".join([
-        "# The helper package `course_utils`", "", package, "",
+        "# The helper package", "", package, "",
         "| module | what it is |", "|---|---|", *rows, "", _toctree("", names), "",
     ])  # fmt: skip
     (folder / "index.md").write_text(text, encoding="utf-8")

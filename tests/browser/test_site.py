@@ -36,9 +36,14 @@ LOOK = """() => ({
         && !e.querySelector('merror') && e.getBoundingClientRect().width > 0),
     unnamed: [...document.querySelectorAll('canvas')].filter((c) => !c.ariaLabel).length,
     code: [...document.querySelectorAll('.cell_input')].map((e) => e.textContent),
-    title: document.title,
 })"""
 
+# The elements that make the page wider than the screen, if it is.
+TOO_WIDE = """() => document.documentElement.scrollWidth <= window.innerWidth ? []
+    : [...document.querySelectorAll('main *')]
+        .filter((e) => e.scrollWidth > Math.max(e.clientWidth, window.innerWidth) + 1
+            || e.getBoundingClientRect().right > window.innerWidth + 1)
+        .map((e) => `${e.tagName}.${e.className}: ${e.textContent.slice(0, 60)}`).slice(0, 5)"""
 # What scrolls sideways has to be reached with the keyboard; the theme sees to it after a moment.
 UNREACHABLE = """() => new Promise((done) => {
     const scrolls = (e) => e.scrollWidth > e.clientWidth + 1 && e.tabIndex < 0
@@ -132,10 +137,6 @@ def faults(page, *rules, without=()):
     ]  # fmt: skip
 
 
-def is_wider_than_screen(page):
-    return page.evaluate("document.documentElement.scrollWidth > window.innerWidth")
-
-
 @pytest.fixture(scope="module")
 def visits(folder, address, reader):
     """Page → what was seen there."""
@@ -157,7 +158,7 @@ def visits(folder, address, reader):
         page.evaluate("document.documentElement.dataset.theme = 'dark'")
         visit["dark"] = faults(page, "color-contrast", without=without)
         page.set_viewport_size(PHONE)
-        visit["wide"] = is_wider_than_screen(page)
+        visit["wide"] = page.evaluate(TOO_WIDE)
         visit["unreachable"] = page.evaluate(UNREACHABLE)
         visit["troubles"] = list(page.troubles)
     return seen
@@ -306,3 +307,18 @@ def test_an_explorer_whose_state_is_lost_keeps_its_picture(address, reader):
     page.wait_for_timeout(300)
     expect(place.locator("img")).to_be_visible()
     assert any("did not load" in trouble for trouble in page.troubles)
+
+
+def test_the_measurements_can_fail(address, reader):
+    page = reader(viewport=PHONE)
+    page.goto(f"{address}search.html")
+    page.evaluate("""() => document.querySelector('main').insertAdjacentHTML('beforeend', `
+        <img src="https://example.org/x.png">
+        <p style="color: #aaa; background: #fff">pale</p>
+        <div style="width: 900px">wide</div>
+        <div style="overflow-x: auto; width: 9em"><p style="width: 90em">scrolls</p></div>`)
+    """)
+    found = " ".join(faults(page))
+    assert "image-alt" in found and "color-contrast" in found
+    assert page.evaluate(TOO_WIDE) and page.evaluate(UNREACHABLE)
+    assert "asks for https://example.org/x.png" in page.troubles
