@@ -162,7 +162,7 @@ class Trial:
                              "float32 (PyTorch's default) where float64 is needed?")
         first = wrong.index(True)
         return self._differs(self.cases[tried[first]], results[first], wanted[first],
-                             f"{sum(wrong)} of {len(tried)} inputs differ.")
+                             f"{sum(wrong)} of {len(tried)}")
 
     def _call(self, function: Callable, case: tuple) -> tuple[Diagnosis | None, Any]:
         """One call of the learner's function, and what is to be said of it at once."""
@@ -213,8 +213,9 @@ class Trial:
         if have != need:
             return Diagnosis("wrong shape", f"{call} gives {have}, expected {need}.",
                              unseen=f"{self.name} gives a result of the wrong shape.")
-        return Diagnosis("wrong", f"{call}: expected {_show(want)}, got {shown}. {count}",
-                         unseen=f"{self.name}: {count}")
+        return Diagnosis("wrong", f"{call}: expected {_show(want)}, got {shown}. "
+                         f"{count} inputs differ.",
+                         unseen=f"{self.name}: {count} {self.inputs} differ.")
 
 
 # --------------------------------------------------------------------- helpers

@@ -29,7 +29,7 @@ __all__ = ["Handed", "collect", "from_exchange"]
 
 LARGEST = 200 * 1024**2  # bytes of one file
 DEEPEST = 3  # zip files in zip files
-IGNORED = re.compile(r"(^|/)(\.[^/]*|__MACOSX|__pycache__|Thumbs\.db)(/|$)")
+IGNORED = re.compile(r"(^|/)(\.[^/.][^/]*|__MACOSX|__pycache__|Thumbs\.db)(/|$)")
 TIMES = re.compile(r"(\d{4})-(\d\d)-(\d\d)-(\d\d)-(\d\d)-(\d\d)")  # Blackboard's, in its names
 
 

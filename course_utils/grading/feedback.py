@@ -47,6 +47,7 @@ class Task:
     """A function, the figure or the answer: its parts, and what the student wrote.
 
     picture : a PNG as base64, or "".
+    hint : what to think of next, where the sentences alone do not tell.
     """
 
     title: str
@@ -54,6 +55,14 @@ class Task:
     written: str = ""
     picture: str = ""
     comment: str = ""
+
+    @property
+    def hint(self) -> str:
+        visible, *others = self.parts
+        if others and visible.score == visible.most and others[0].score == 0:
+            return ("Right on the inputs you can see, wrong on others: is there a case that your "
+                    "function leaves out, or a number in it that belongs to one input alone?")
+        return ""
 
 
 def feedback(
@@ -90,6 +99,7 @@ def _page(course, gradebook, assignment, student, roster) -> str:
     parts = [part for task in tasks for part in task.parts]
     waiting = any(part.score is None for part in parts)
     return PAGE.render(
+        not_run=any(part.sentence == NOT_RUN for part in parts),
         homework=_title(assignment),
         name=roster.get(student, {}).get("name", student),
         notes=reason.read_text(encoding="utf-8").strip() if reason.is_file() else "",
@@ -124,8 +134,8 @@ def parts_of(
     def text(cell_id):
         return cells[cell_id].source if cell_id in cells else ""
 
-    def comment(cell_id):
-        return gradebook.find_comment(cell_id, *place).comment or ""
+    def comment(cell_id):  # a grader's; nbgrader's own says "No response." for an empty cell
+        return gradebook.find_comment(cell_id, *place).manual_comment or ""
 
     tasks = [
         Task(name,
@@ -151,7 +161,7 @@ def _sentence(cells: dict, cell_id: str) -> str:
         if output.ename == NotRight.__name__:
             return output.evalue
         if output.ename == NOT_RUN:
-            return "✗ not run"
+            return NOT_RUN
         if output.ename in SENTENCES:
             return f"✗ {SENTENCES[output.ename]}"
         # The text of an exception may hold an input; the visible ones are no secret.
@@ -193,6 +203,7 @@ PAGE = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
   code, pre { font-family: ui-monospace, monospace; font-size: .88em }
   table { border-collapse: collapse; width: 100% }
   td { border-top: 1px solid var(--line); padding: .35em .8em .35em 0; vertical-align: top }
+  td:first-child { width: 11em }
   td.points { text-align: right; white-space: nowrap; padding-right: 0;
               font-variant-numeric: tabular-nums }
   .good { color: var(--good) } .bad { color: var(--bad) }
@@ -208,12 +219,16 @@ PAGE = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
 {{ " so far; the part that is graded by hand is still to come" if waiting }}</p>
 {% if notes %}
 <div class="note">
+{% if not_run %}
+<p>What you handed in could not be run. Open it in JupyterLab; if it shows your work there,
+save it and hand it in again.</p>
+{% endif %}
 {% for note in notes.splitlines() %}
 <p>{{ note }}</p>
 {% endfor %}
 </div>
 {% endif %}
-{% for task in tasks %}
+{% for task in tasks if not not_run %}
 <h2><code>{{ task.title }}</code></h2>
 <table>
 {% for part in task.parts %}
@@ -223,6 +238,9 @@ PAGE = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
 {{ "%g" % part.most }}</td></tr>
 {% endfor %}
 </table>
+{% if task.hint %}
+<p>{{ task.hint }}</p>
+{% endif %}
 {% if task.comment %}
 <p class="comment">{{ task.comment }}</p>
 {% endif %}
