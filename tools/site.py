@@ -424,17 +424,21 @@ def _write_math_font(path: Path) -> None:
     from fontTools import subset
 
     package, name = MATH_FONT
-    options = subset.Options(flavor="woff", layout_features=["*"], hinting=False)
+    options = subset.Options(
+        flavor="woff", layout_features=["*"], hinting=False, name_IDs=["*"]  # the licence stays
+    )
     font = subset.load_font(str(distribution(package).locate_file(name)), options)
     subsetter = subset.Subsetter(options)
     subsetter.populate(unicodes=MATH_CHARACTERS)
     subsetter.subset(font)
-    _lower_the_primes(font)
+    _suit_browsers(font)
     subset.save_font(font, str(path), options)
 
 
-def _lower_the_primes(font) -> None:
-    """Give ′ ″ ‴ the form for superscripts, which browsers do not choose by themselves."""
+def _suit_browsers(font) -> None:
+    """Give ′ ″ ‴ the form for superscripts, which browsers do not choose by themselves, and
+    roots some air under their bar."""
+    font["MATH"].table.MathConstants.RadicalVerticalGap.Value = 150  # thousandths of an em
     table = font["GSUB"].table
     (lookups,) = {
         tuple(record.Feature.LookupListIndex)
