@@ -26,7 +26,7 @@ from nbgrader.preprocessors import NbGraderPreprocessor, SaveAutoGrades
 
 from course_utils.grading.grader import Assignment, Graded, Grader, NotGraded, not_done, sweep
 from course_utils.grading.intake import Unreadable, take
-from course_utils.grading.sandbox import NoSandbox, why_no_sandbox
+from course_utils.grading.sandbox import NoSandbox, sees, why_no_sandbox
 
 __all__ = ["Folders", "Row", "full_tests", "grade_all", "record", "transaction"]
 
@@ -99,10 +99,15 @@ def grade_all(
     Raises
     ------
     NoSandbox : there is none here; nothing was run.
-    ValueError : another batch is grading this assignment.
+    ValueError : another batch is grading this assignment, or submissions could read the course.
     """
     if assignment.protected and scheduler is None and (why := why_no_sandbox()):
         raise NoSandbox(why)
+    if assignment.protected and sees(folders.course):
+        raise ValueError(
+            f"the course folder {folders.course} lies where every submission can read: move it "
+            "out of the system's and Python's own folders"
+        )
     sweep()
     rows: dict[str, Row] = {}
 

@@ -144,15 +144,20 @@ class Kernel:
         said = self.process.stderr.read(10_000).decode(errors="replace").strip()
         return (said.splitlines() or ["no reason given"])[-1]
 
-    def run(self, code: str, seconds: float, silent: bool = False) -> Run:
-        """Run a cell; after `seconds` interrupt it, and if that does not help, end the kernel."""
+    def run(
+        self, code: str, seconds: float, silent: bool = False, keep: int | None = None
+    ) -> Run:
+        """Run a cell; after `seconds` interrupt it, and if that does not help, end the kernel.
+
+        keep : bytes of output to keep, if fewer than for any cell.
+        """
         if not self.ready:
             self.wait()
         client = self.client
         number = client.execute(code, silent=silent, store_history=not silent, allow_stdin=False,
                                 stop_on_error=False)  # fmt: skip
         shell = client.shell_channel.socket
-        outputs = Outputs(self.limits.output)
+        outputs = Outputs(self.limits.output if keep is None else min(keep, self.limits.output))
         replied = idle = interrupted = False
         seen = messages = 0
         end = time.monotonic() + seconds
@@ -211,7 +216,7 @@ class Outputs:
     """What a cell shows, from a stranger's messages: of known kinds, of limited size."""
 
     def __init__(self, limit: int) -> None:
-        self.left, self.kept = limit, []
+        self.left, self.kept = max(limit, 0), []
         self.cut = False
 
     def add(self, kind: str, content: dict[str, Any]) -> None:
@@ -401,7 +406,7 @@ class Grader:
 
     def _one_pass(self, kernel, cells, left_out, notes, end) -> tuple[dict[int, int], int | None]:
         places: dict[int, int] = {}
-        place, fresh = -1, False
+        place, fresh, room = -1, False, 10 * self.assignment.limits.output
         for index, cell in enumerate(cells):
             if cell["cell_type"] != "code" or index in left_out:
                 continue
@@ -420,9 +425,14 @@ class Grader:
             if not cell["source"].strip():
                 continue
             left = end - time.monotonic()
-            seconds = min(self.assignment.limits.cell_seconds, max(left, 0.1))
-            done = kernel.run(cell["source"], seconds)
+            if left <= 0:
+                notes.append(f"Stopped at code cell {_number(cells, index)}: all cells together "
+                             f"ran longer than {self.assignment.limits.total_seconds:g} seconds.")
+                return places, None
+            seconds = min(self.assignment.limits.cell_seconds, left)
+            done = kernel.run(cell["source"], seconds, keep=room)
             cell["outputs"], fresh = done.outputs, False
+            room -= len(json.dumps(done.outputs))
             if done.end:
                 notes.append(f"Code cell {_number(cells, index)}: {done.reason}.")
             if done.end == "died":

@@ -33,6 +33,8 @@ import course_utils
 __all__ = ["Limits", "NoSandbox", "Sandbox", "Watch", "why_no_sandbox"]
 
 MB = 1024**2
+HIDDEN = ("/usr/local/share", "/usr/src")  # nbgrader's exchange may lie there: other students' work
+MOST_FILES = 50_000  # in the writable folders: an empty file costs memory, too, but no size
 WORK = "/tmp/work"  # where the kernel stands, and finds the assignment's public files
 HOW = (
     "Install it (Debian, Ubuntu: `sudo apt install bubblewrap`; Fedora: `sudo dnf install "
@@ -57,7 +59,8 @@ class Limits:
     memory : bytes, each process and all together.
     processes : processes and threads at one time.
     files : bytes of its own folder, which is in memory; also the largest file.
-    output : bytes of output kept of one cell; what comes after is left out.
+    output : bytes of output kept of one cell, and a tenth of what is kept of all; the rest is
+        left out.
     flood : bytes of output after which the submission is stopped.
     """
 
@@ -100,6 +103,9 @@ class Sandbox:
             bwrap += ["--unshare-user"]
         for path in _system_paths():
             bwrap += [*_parents(path), "--ro-bind", path, path]
+            for hidden in HIDDEN:
+                if os.path.isdir(hidden) and Path(hidden).is_relative_to(path):
+                    bwrap += ["--size", str(MB), "--tmpfs", hidden, "--remount-ro", hidden]
         for link, target in _system_links():
             bwrap += ["--symlink", target, link]
         # Every writable place is in memory and of limited size: none of them is outside.
@@ -174,6 +180,14 @@ def _system_paths() -> list[str]:
         if not any(Path(path).is_relative_to(parent) for parent in found):
             found.append(path)
     return found
+
+
+def sees(path: Path) -> bool:
+    """Whether a folder of ours lies in what every sandbox can read."""
+    path = Path(path).resolve()
+    if any(path.is_relative_to(hidden) for hidden in HIDDEN):
+        return False
+    return any(path.is_relative_to(Path(seen).resolve()) for seen in _system_paths())
 
 
 def _parents(path: str) -> list[str]:
@@ -304,9 +318,23 @@ class Watch:
             return f"{self.name} used more than {limits.memory // MB:,} MB of memory"
         if cpu > limits.cpu_seconds:
             return f"{self.name} used more than {limits.cpu_seconds:g} seconds of processor time"
+        if _files_of(processes[-1].pid) > MOST_FILES:
+            return f"{self.name} made more than {MOST_FILES:,} files"
         if threads > 2 * limits.processes:
             return f"{self.name} started more than {2 * limits.processes} processes"
         return None
+
+
+def _files_of(pid: int) -> int:
+    """Files in the writable folders of a sandbox, which one of its processes sees."""
+    count = 0
+    if not os.path.isdir(f"/proc/{pid}/root{WORK}"):
+        return 0
+    for folder in ("/tmp", "/dev/shm"):
+        with contextlib.suppress(OSError):
+            found = os.statvfs(f"/proc/{pid}/root{folder}")
+            count += found.f_files - found.f_ffree
+    return count
 
 
 def _own_memory(process: psutil.Process) -> int:

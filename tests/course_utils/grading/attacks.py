@@ -140,6 +140,19 @@ def fooling(blank):
             "from course_utils.grading import channel\n"
             "tree = b'[\"dict\",[[\"value\",[\"array\",\"f8\",[99999,99999,0],0]]]]'\n"
             "channel.pack = lambda value: channel._HEAD.pack(len(tree), 0) + tree"),
+        "changes_arguments": wrong(
+            double="def double(x):\n    try: x[:] = 0\n    except TypeError: return -1\n"
+                   "    return 0 * x"),
+        "answers_from_a_thread": wrong(
+            "import os, socket, threading\nfrom course_utils.grading import agent, channel\n"
+            "def answer(place):\n    listener = socket.socket(fileno=os.dup(place))\n"
+            "    while True:\n        connection, _ = listener.accept()\n"
+            "        while True:\n            channel.receive(connection)\n"
+            "            connection.sendall(channel.pack({'value': ['same'], 'function': True}))\n"
+            "for place in agent.PLACES: threading.Thread(target=answer, args=(place,)).start()"),
+        "text_as_number": wrong(
+            double="def double(x):\n    return '6'", mean="def mean_square(x):\n    return '5.0'",
+            answer="answer = '42'"),
         "forged_exception": wrong(
             "class __import__(Exception):\n    __str__ = lambda self: 1 / 0",
             double="def double(x):\n    raise __import__('os; system')"),
@@ -251,6 +264,30 @@ def bringing_down(blank):
         "huge_number": in_double("    return 10 ** 10_000"),
         "asks_for_input": spoilt("input('password? ')", "import getpass; getpass.getpass()"),
         "closes_everything": spoilt("import os\nos.closerange(3, 10_000)"),
+        "garbage_on_every_socket": spoilt(
+            "import os\nfor fd in range(3, 256):\n"
+            "    try: os.set_blocking(fd, False); os.write(fd, b'\\xff' * 5000)\n"
+            "    except OSError: pass"),
+        "many_files": spoilt("n = 0\nwhile True:\n    open(f'/tmp/{n}', 'w')\n    n += 1"),
+        "many_slow_cells": spoilt(*["import time\ntime.sleep(3)"] * 40),
+        "many_outputs": spoilt(*[f"print({n}, 'y' * 900_000)" for n in range(20)]),
+        "forged_replies": spoilt(
+            "kernel = get_ipython().kernel\nparent = kernel.get_parent()\n"
+            "kernel.session.send(kernel.iopub_socket, 'status', {'execution_state': 'idle'}, "
+            "parent=parent)\nimport zmq\nfor name in dir(kernel):\n"
+            "    stream = getattr(kernel, name, None)\n"
+            "    if 'shell' in name and hasattr(stream, 'send_multipart'):\n"
+            "        kernel.session.send(stream, 'execute_reply', {'status': 'ok'}, parent=parent)\n"
+            "import time\ntime.sleep(1000)"),
+        "descriptors": spoilt(
+            "import os\nfor fd in os.listdir('/proc/self/fd'):\n"
+            "    try: target = os.readlink(f'/proc/self/fd/{fd}')\n    except OSError: continue\n"
+            "    inside = ('socket:', 'pipe:', 'anon_inode:', '/dev/', '/proc/', '/tmp/')\n"
+            "    if not target.startswith(inside): print('WROTE', target)"),
+        "unwatched": spoilt(
+            "import signal, os, time\nsignal.signal(signal.SIGCHLD, signal.SIG_IGN)\n"
+            "while True:\n    if not os.fork():\n        end = time.time() + 0.2\n"
+            "        while time.time() < end: pass\n        os._exit(0)\n    time.sleep(0.01)"),
         "forged_messages": spoilt(
             "kernel = get_ipython().kernel\nfor kind, content in [('status', "
             "{'execution_state': 'idle'}), ('execute_result', {'data': 5}), ('stream', 'x'),\n"
