@@ -58,6 +58,8 @@ momentum_step = Exercise(
                    "x moves uphill: v points along the gradient, so subtract η v."),
         "v minus g": (_with_v(lambda v, g, rate, mu: mu * v - g),
                       "the gradient has the wrong sign in v."),
+        "old v back": (lambda x, v, *rest: (_momentum(x, v, *rest)[0], v),
+                       "x is right, but you give the old v back. The next step needs the new one."),
         "order": (lambda *a: _momentum(*a)[::-1], "x and v are in the wrong order: return x, v."),
         "x only": (lambda *a: _momentum(*a)[0],
                    "only x comes back. The next step needs v as well: return x, v."),
@@ -108,6 +110,11 @@ rmsprop_step = Exercise(
                       "the gradient itself is missing in the step."),
         "multiplied": (_wrong_rmsprop(step=lambda x, g, rate, length: x - rate * g * length),
                        "you multiply by the root of s. Divide by it."),
+        "eps beside": (lambda x, s, g, rate, rho, eps: (
+            _rmsprop(x, s, g, rate, rho, 0.0)[0] + eps, _rmsprop(x, s, g, rate, rho, 0.0)[1]),
+            "ε is added to x, not to the root: put √s + ε in brackets."),
+        "old s back": (lambda x, s, *rest: (_rmsprop(x, s, *rest)[0], s),
+                       "x is right, but you give the old s back. The next step needs the new one."),
         "order": (lambda *a: _rmsprop(*a)[::-1], "x and s are in the wrong order: return x, s."),
         "x only": (lambda *a: _rmsprop(*a)[0],
                    "only x comes back. The next step needs s as well: return x, s."),
@@ -129,6 +136,16 @@ def _adam(x, m, v, g, t, rate, *, old=False, b1=BETA1, b2=BETA2, power=lambda t:
     return x + sign * rate * top / size, new_m, new_v
 
 
+def _adam_without_eps(x, m, v, g, t, rate):
+    m, v = BETA1 * m + (1 - BETA1) * g, BETA2 * v + (1 - BETA2) * g**2
+    return x - rate * (m / (1 - BETA1**t)) / np.sqrt(v / (1 - BETA2**t)), m, v
+
+
+def _adam_times_t(x, m, v, g, t, rate):
+    m, v = BETA1 * m + (1 - BETA1) * g, BETA2 * v + (1 - BETA2) * g**2
+    return x - rate * (m / (1 - BETA1 * t)) / (np.sqrt(v / (1 - BETA2 * t)) + EPS), m, v
+
+
 def _wrong_adam(**changes):
     return lambda *arguments: _adam(*arguments, **changes)
 
@@ -137,8 +154,8 @@ adam_step = Exercise(
     "adam_step",
     reference=_adam,
     # tiny gradients, so that the place of ε shows; t from 2 on, so that a lacking power shows
-    inputs=lambda rng: (_vector(rng), 1e-3 * _vector(rng), 1e-7 * abs(_vector(rng)),
-                        1e-3 * _vector(rng), int(rng.integers(2, 9)),
+    inputs=lambda rng: (_vector(rng), 1e-5 * _vector(rng), 1e-11 * abs(_vector(rng)),
+                        1e-5 * _vector(rng), int(rng.integers(2, 9)),
                         round(rng.uniform(0.1, 0.3), 2)),
     tolerance=1e-7,
     mistakes={
@@ -157,6 +174,12 @@ adam_step = Exercise(
         "no root": (_wrong_adam(root=lambda v: v), "the root of v̂ is missing."),
         "eps inside": (_wrong_adam(eps_inside=True),
                        "ε stands under the root. Add it outside."),
+        "no eps": (lambda x, m, v, g, t, rate: _adam_without_eps(x, m, v, g, t, rate),
+                   "ε is missing below the fraction bar (in √v̂ + ε, mind the brackets)."),
+        "times t": (lambda x, m, v, g, t, rate: _adam_times_t(x, m, v, g, t, rate),
+                    "the correction multiplies by t. It is β to the *power* t: `**`."),
+        "no rate": (lambda x, m, v, g, t, rate: _adam(x, m, v, g, t, 1.0),
+                    "the step lacks the learning rate."),
         "gradient for m": (_wrong_adam(push=lambda g, m_hat: g),
                            "x moves along g: m̂ is computed, but not used."),
         "old averages": (_wrong_adam(old=True),
