@@ -1,0 +1,183 @@
+"""The references of the homework against oracles that know nothing of them."""
+
+import functools
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from scipy import optimize, stats
+
+from course_utils.exercises import functions
+from course_utils.grading.course import assignments
+
+REFERENCES = {a.id: a.exercises for a in assignments()}
+
+
+def cases(homework, name, n=12):
+    exercise = REFERENCES[homework][name]
+    rng = np.random.default_rng(11)
+    return exercise.reference, [exercise.inputs(rng) for _ in range(n)]
+
+
+def close(got, want, rtol=1e-9, atol=1e-11):
+    np.testing.assert_allclose(got, want, rtol=rtol, atol=atol)
+
+
+def slope_along(f, x, direction):
+    """How fast f grows on a walk from x, by the complex step: exact to the last digits."""
+    return f(x + 1e-30j * direction).imag / 1e-30
+
+
+def slopes_of(f, x):
+    return np.array([slope_along(f, x, e) for e in np.eye(len(x))])
+
+
+def tensor(value):
+    return torch.tensor(value, dtype=torch.float64, requires_grad=True)
+
+
+# --------------------------------------------------------------------------------- 01 gradients
+
+
+def test_a_directional_derivative_is_the_slope_along_the_line():
+    reference, given = cases("hw01", "directional_derivative")
+    for gradient, x, v in given:
+        f = getattr(functions, gradient.__name__.removesuffix("_gradient"))
+        close(reference(gradient, x, v), slope_along(f, x, v / np.sqrt(np.sum(v**2))))
+
+
+def test_a_tangent_plane_touches_with_the_functions_slopes():
+    reference, given = cases("hw01", "tangent_plane")
+    for f, gradient, x, d in given:
+        close(reference(f, gradient, x, 0 * d), f(x))
+        plane = functools.partial(reference, f, gradient, x)
+        close(slopes_of(plane, d), slopes_of(f, x))
+
+
+def test_the_step_to_a_level_lands_on_it_on_the_plane():
+    reference, given = cases("hw01", "step_to_level")
+    plane = REFERENCES["hw01"]["tangent_plane"].reference
+    for f, gradient, x, level in given:
+        there = reference(f, gradient, x, level)
+        close(plane(f, gradient, x, there - x), level)
+        close(np.cross(np.append(there - x, 0)[:3], np.append(gradient(x), 0)[:3]), 0)
+
+
+def test_no_direction_within_the_plane_is_steeper():
+    reference, given = cases("hw01", "steepest_within_plane")
+    for gradient, x, n in given:
+        best = reference(gradient, x, n)
+        close([best @ n, best @ best], [0, 1])
+        one = np.cross(n, [0.3, -1.2, 0.7])
+        one /= np.linalg.norm(one)
+        other = np.cross(n, one) / np.linalg.norm(n)
+        angles = np.linspace(0, 2 * np.pi, 721)[:, None]
+        every = np.cos(angles) * one + np.sin(angles) * other
+        assert gradient(x) @ best <= np.min(every @ gradient(x)) + 1e-12
+
+
+def test_the_chain_equals_autograd():
+    reference, given = cases("hw01", "chain_backward")
+    for w, v, x, y in given:
+        tw, tv = tensor(w), tensor(v)
+        ((tv * torch.tanh(tw * x) - y) ** 2).backward()
+        close(reference(w, v, x, y), [tw.grad.item(), tv.grad.item()])
+
+
+# --------------------------------------------------------------------------------- 02 numerical
+
+
+def test_a_hessian_vector_product_tends_to_the_true_one():
+    reference, given = cases("hw02", "hessian_vector")
+    for gradient, x, v, _ in given:
+        close(reference(gradient, x, v, 1e-5), slope_along(gradient, x, v), rtol=1e-6, atol=1e-6)
+
+
+def test_richardson_is_exact_for_polynomials_of_fourth_degree():
+    reference, _ = cases("hw02", "richardson")
+    p = np.polynomial.Polynomial([1, -2, 0.5, 3, -1.5])
+    close(reference(p, 0.7, 0.5), p.deriv()(0.7))
+    q = p + np.polynomial.Polynomial.basis(5)
+    assert abs(reference(q, 0.7, 0.5) - q.deriv()(0.7)) > 1e-3
+
+
+def test_the_complex_jacobian_agrees_with_scipys_differences():
+    reference, given = cases("hw02", "complex_jacobian")
+    for field, x, h in given:
+        close(reference(field, x, h), optimize.approx_fprime(x, field), rtol=1e-5, atol=1e-5)
+
+
+def test_mixed_derivatives_tend_to_the_hessian():
+    reference, given = cases("hw02", "mixed_derivative")
+    for f, x, i, j, _ in given:
+        nudge = 1e-5 * np.eye(len(x))[j]
+        ahead, behind = slopes_of(f, x + nudge)[i], slopes_of(f, x - nudge)[i]
+        close(reference(f, x, i, j, 1e-4), (ahead - behind) / 2e-5, rtol=1e-5, atol=1e-5)
+
+
+def test_wrong_slopes_are_those_that_the_complex_step_disagrees_with():
+    reference, given = cases("hw02", "find_wrong_slopes")
+    found = []
+    for f, claimed, x, h in given:
+        wrong = ~np.isclose(claimed, slopes_of(f, x), rtol=5e-3, atol=1e-9)
+        np.testing.assert_array_equal(reference(f, claimed, x, h), wrong)
+        found += wrong.tolist()
+    assert 3 < sum(found) < len(found) - 3
+
+
+# ------------------------------------------------------------------------------------ 03 losses
+
+
+def test_log_sigmoid_equals_pytorch():
+    reference, given = cases("hw03", "log_sigmoid")
+    for (z,) in given:
+        close(reference(z), F.logsigmoid(tensor(z)).detach(), rtol=1e-13, atol=0)
+
+
+def test_pinball_has_autograds_slopes_and_its_best_constant_is_the_quantile():
+    reference, given = cases("hw03", "pinball")
+    for prediction, target, q in given:
+        p, y = tensor(prediction), torch.tensor(target)
+        loss = torch.mean(torch.maximum(q * (y - p), (q - 1) * (y - p)))
+        loss.backward()
+        got, slopes = reference(prediction, target, q)
+        close(got, loss.item())
+        close(slopes, p.grad)
+    data = np.random.default_rng(0).normal(size=999)
+    best = optimize.minimize_scalar(
+        lambda c: reference(np.full(999, c), data, 0.9)[0], bounds=(-3, 3), method="bounded").x
+    assert abs(best - np.quantile(data, 0.9)) < 0.02
+
+
+def test_focal_loss_without_focus_is_binary_cross_entropy_and_else_its_formula():
+    reference, given = cases("hw03", "focal_loss")
+    for z, y, gamma in given:
+        plain = F.binary_cross_entropy_with_logits(tensor(z), torch.tensor(y, dtype=torch.float64))
+        close(reference(z, y, 0.0), plain.item())
+        p = stats.logistic.cdf(np.where(y == 1, z, -z))
+        close(reference(z, y, gamma), np.mean(-((1 - p) ** gamma) * np.log(p)))
+
+
+def test_smoothed_cross_entropy_equals_pytorch():
+    reference, given = cases("hw03", "smoothed_cross_entropy")
+    for z, labels, eps in given:
+        close(reference(z, labels, eps),
+              F.cross_entropy(tensor(z), torch.tensor(labels), label_smoothing=eps).item())
+
+
+def test_the_slope_for_the_temperature_equals_autograd():
+    reference, given = cases("hw03", "temperature_slope")
+    for z, labels, temperature in given:
+        t = tensor(temperature)
+        F.cross_entropy(torch.tensor(z) / t, torch.tensor(labels)).backward()
+        close(reference(z, labels, temperature), t.grad.item())
+
+
+def test_every_exercise_has_an_oracle():
+    text = Path(__file__).read_text(encoding="utf-8")
+    missing = [name for homework, exercises in REFERENCES.items() for name in exercises
+               if f'cases("{homework}", "{name}")' not in text]
+    assert missing == []
+
+
