@@ -1,6 +1,7 @@
 """The references of the homework against oracles that know nothing of them."""
 
 import functools
+import itertools
 from pathlib import Path
 
 import numpy as np
@@ -174,10 +175,67 @@ def test_the_slope_for_the_temperature_equals_autograd():
         close(reference(z, labels, temperature), t.grad.item())
 
 
+# ----------------------------------------------------------------------------------- 04 descent
+
+
+def test_the_rate_found_is_the_first_that_falls_enough():
+    reference, given = cases("hw04", "line_search", 30)
+    tried = []
+    for f, gradient, x, rate, shrink, share in given:
+        g, found = gradient(x), reference(f, gradient, x, rate, shrink, share)
+        falls = {k: f(x) - f(x - rate * shrink**k * g) for k in range(80)}
+        k = round(np.log(found / rate) / np.log(shrink))
+        close(found, rate * shrink**k)
+        assert falls[k] >= share * found * np.sum(g**2)
+        assert all(falls[j] < share * rate * shrink**j * np.sum(g**2) for j in range(k))
+        tried.append(k)
+    assert len(set(tried)) > 3
+
+
+def test_the_weighted_gradient_equals_autograd_and_weights_are_copies():
+    reference, given = cases("hw04", "weighted_gradient")
+    for w, X, y, weights in given:
+        t = tensor(w)
+        error = torch.tensor(X) @ t - torch.tensor(y)
+        (torch.tensor(weights) * error**2).sum().div(weights.sum()).backward()
+        close(reference(w, X, y, weights), t.grad)
+        copies = np.arange(len(y)) % 3 + 1
+        again = [np.repeat(part, copies, axis=0) for part in (X, y)]
+        close(reference(w, X, y, copies), reference(w, *again, np.ones(sum(copies))))
+
+
+def test_averages_equal_the_recursive_mean():
+    reference, given = cases("hw04", "averaged")
+    for path, start in given:
+        got, mean = reference(path, start), path[start]
+        np.testing.assert_array_equal(got[: start + 1], path[: start + 1])
+        for count, t in enumerate(range(start + 1, len(path)), 2):
+            mean = mean + (path[t] - mean) / count
+            close(got[t], mean)
+
+
+def test_the_noise_of_a_batch_is_that_of_all_batches_one_could_draw():
+    reference, given = cases("hw04", "batch_noise")
+    for slopes, size in given:
+        means = [np.mean(batch) for batch in itertools.combinations(slopes, size)]
+        close(reference(slopes, size), np.std(means))
+
+
+def test_no_rate_is_better_than_the_best():
+    reference, given = cases("hw04", "best_rate")
+    for curvatures in (c for (c,) in given):
+        def slowest(rate, curvatures=curvatures):
+            return np.max(np.abs(1 - rate * curvatures))
+
+        best, factor = reference(curvatures)
+        close(slowest(best), factor)
+        assert factor <= min(slowest(rate) for rate in np.linspace(0, 2 / max(curvatures), 999))
+
+
 def test_every_exercise_has_an_oracle():
     text = Path(__file__).read_text(encoding="utf-8")
     missing = [name for homework, exercises in REFERENCES.items() for name in exercises
-               if f'cases("{homework}", "{name}")' not in text]
+               if f'cases("{homework}", "{name}"' not in text]
     assert missing == []
 
 
