@@ -42,9 +42,7 @@ def _blocks(lines: Sequence[str]) -> list[list[str]]:
 
 def _block(block: list[str], in_section: bool) -> list[str]:
     heads = [line for line in block if line[:1].strip()]
-    if len(heads) < len(block) and not heads or _is_drawn(block):
-        return ["::", "", *("    " + line for line in block)]
-    if heads[0] is not block[0]:  # begins indented: a quotation, or code
+    if not heads or heads[0] is not block[0] or _is_drawn(block):  # begins indented: code
         return ["::", "", *("    " + line for line in block)]
     if all(map(ITEM.match, heads)):
         return [row for item in _grouped(block) for row in _item(item)]
@@ -85,15 +83,16 @@ def _definition(lines: list[str]) -> list[str]:
     match = ENTRY.fullmatch(lines[0])
     name, first = match.groups() if match else (lines[0], "")
     about = " ".join(filter(None, [first, *lines[1:]]))
-    return [_code(name), "    " + (_prose(about) or "–"), ""]
+    return [_code(name), "    " + (_prose(about) or , ""]
 
 
 def _prose(text: str) -> str:
     """Text with its code as literals; every other character stands for itself."""
     parts = CODE.split(" ".join(text.split()))
-    shown = "".join(_code(p) if i % 2 else re.sub(r"([^\w\s])|_", r"\\\g<0>", p)
-                    for i, p in enumerate(parts))  # fmt: skip
-    return shown
+    return "".join(
+        _code(part) if number % 2 else re.sub(r"[^\w\s]|_", r"\\\g<0>", part)
+        for number, part in enumerate(parts)
+    )
 
 
 def _code(text: str) -> str:

@@ -179,14 +179,14 @@ def _shown_output(output: NotebookNode, states: Mapping, assets: Path, where: st
     """Replace the data of a picture or an explorer by HTML that names its files."""
     data = output.data
     if VIEW in data:
-        output.data = NotebookNode({"text/html": explorer_html(data, states, assets, where)})
+        output.data = NotebookNode({"text/html": _explorer_html(data, states, assets, where)})
     elif "image/png" in data:
         about = output.metadata.get("image/png", {})
         picture = _picture(data["image/png"], assets, about, about.get("alt"), where)
         output.data = NotebookNode({"text/html": f'<figure class="descent">{picture}</figure>'})
 
 
-def explorer_html(
+def _explorer_html(
     data: Mapping, states: Mapping, assets: Path, where: str, up: str = "../"
 ) -> str:
     """The place of an explorer: a still picture, which site.js replaces by what moves.
@@ -510,7 +510,7 @@ def _first_explorer(notebook: NotebookNode, assets: Path) -> str:
     for cell in notebook.cells:
         for output in cell.get("outputs", []):
             if VIEW in output.get("data", {}):
-                return explorer_html(output.data, states, assets, "index.md", up="")
+                return _explorer_html(output.data, states, assets, "index.md", up="")
     raise SiteError("the first lesson has no explorer for the front page")
 
 
