@@ -83,7 +83,7 @@ def _definition(lines: list[str]) -> list[str]:
     match = ENTRY.fullmatch(lines[0])
     name, first = match.groups() if match else (lines[0], "")
     about = " ".join(filter(None, [first, *lines[1:]]))
-    return [_code(name), "    " + (_prose(about) or , ""]
+    return [_code(name), "    " + (_prose(about) or "–"), ""]
 
 
 def _prose(text: str) -> str:
