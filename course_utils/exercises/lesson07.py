@@ -1,0 +1,141 @@
+"""Exercises of lesson 07: when to stop, the slope of a penalty, and the top eigenvalue."""
+
+import numpy as np
+
+from course_utils.exercises.engine import Exercise
+
+__all__ = ["best_epoch", "penalised", "top_eigenvalue"]
+
+
+def _stop(losses, patience, *, late=0, against_last=False, ties=False):
+    best = 0
+    for t in range(1, len(losses)):
+        better = losses[t] <= losses[best] if ties else losses[t] < losses[best]
+        if against_last:
+            better = losses[t] < losses[t - 1]
+        if better:
+            best = t
+        elif t - best >= patience + late:
+            return best, t
+    return best, len(losses) - 1
+
+
+def _loss_inputs(rng):
+    """A curve that falls, rises for longer than the patience, and falls below its first valley."""
+    patience = int(rng.integers(2, 4))
+    steps = [rng.uniform(-0.4, -0.1, rng.integers(2, 4)), [0.1], [-0.3],
+             [0.2], [-0.1] if patience == 3 else [], rng.uniform(0.05, 0.1, patience + 2),
+             [-2.5], [0.1]]
+    return np.cumsum(np.concatenate([[4.0], *steps])).round(2), patience
+
+
+best_epoch = Exercise(
+    "best_epoch",
+    reference=lambda losses, patience: _stop(losses, patience)[0],
+    inputs=_loss_inputs,
+    mistakes={
+        "whole curve": (lambda losses, patience: int(np.argmin(losses)),
+                        "you take the lowest loss of the whole curve. The rule stops before it "
+                        "has seen all: it cannot know what comes later."),
+        "where it stopped": (lambda losses, patience: _stop(losses, patience)[1],
+                             "you give the epoch at which the rule stops. "
+                             "Give the best one it has seen until then."),
+        "one too patient": (lambda losses, patience: _stop(losses, patience, late=1)[1],
+                            "you give the epoch of the stop, and wait one epoch too long."),
+        "against the last": (lambda losses, patience: _stop(losses, patience, against_last=True)[0],
+                             "you compare with the epoch before. Compare with the best so far."),
+        "no patience": (lambda losses, patience: _stop(losses, 1)[0],
+                        "you stop at the first rise. Wait `patience` epochs."),
+        "loss": (lambda losses, patience: losses[_stop(losses, patience)[0]],
+                 "you give the loss. The number of its epoch is asked for."),
+        "count from one": (lambda losses, patience: _stop(losses, patience)[0] + 1,
+                           "one too many: epochs count from 0, like the entries of `losses`."),
+        "last": (lambda losses, patience: len(losses) - 1,
+                 "this is always the last epoch: nothing stops."),
+        "patience": (lambda losses, patience: patience, "this is the patience itself."),
+        "highest": (lambda losses, patience: int(np.argmax(losses)),
+                    "you look for the largest loss. A small loss is good."),
+    },
+)
+
+
+def _numbers(rng, size=3):
+    return (rng.uniform(0.3, 2, size) * rng.choice([-1, 1], size)).round(1)
+
+
+penalised = Exercise(
+    "penalised",
+    reference=lambda g, w, l1, l2: g + l1 * np.sign(w) + l2 * w,
+    inputs=lambda rng: (_numbers(rng), _numbers(rng), round(rng.uniform(0.1, 0.5), 2),
+                        round(rng.uniform(0.6, 0.9), 2)),
+    mistakes={
+        "l1 without sign": (lambda g, w, l1, l2: g + l1 + l2 * w,
+                            "the slope of |w| is +1 or −1, as w is above or below 0: "
+                            "the sign is missing."),
+        "l1 as size": (lambda g, w, l1, l2: g + l1 * np.abs(w) + l2 * w,
+                       "you add λ₁ |w|, the penalty itself. Its slope is asked for."),
+        "l2 doubled": (lambda g, w, l1, l2: g + l1 * np.sign(w) + 2 * l2 * w,
+                       "the L2 part is twice too large: the penalty is half of λ₂ w²."),
+        "l2 as square": (lambda g, w, l1, l2: g + l1 * np.sign(w) + l2 * w**2 / 2,
+                         "you add the L2 penalty itself. Its slope is asked for."),
+        "swapped": (lambda g, w, l1, l2: g + l2 * np.sign(w) + l1 * w,
+                    "λ₁ and λ₂ are swapped."),
+        "minus": (lambda g, w, l1, l2: g - l1 * np.sign(w) - l2 * w,
+                  "the penalties have the wrong sign. They are added to the loss, "
+                  "so their slopes are added too."),
+        "no gradient": (lambda g, w, l1, l2: l1 * np.sign(w) + l2 * w,
+                        "the gradient of the loss itself is missing."),
+        "l1 forgotten": (lambda g, w, l1, l2: g + l2 * w, "the L1 part is missing."),
+        "l2 forgotten": (lambda g, w, l1, l2: g + l1 * np.sign(w), "the L2 part is missing."),
+        "sign for both": (lambda g, w, l1, l2: g + (l1 + l2) * np.sign(w),
+                          "both parts have the slope of |w|. That of ½ w² is w."),
+        "step": (lambda g, w, l1, l2: w - g - l1 * np.sign(w) - l2 * w,
+                 "you made a step with rate 1. Only the gradient is asked for."),
+    },
+)
+
+
+def _power(H, v, steps, unit=lambda v: v / np.linalg.norm(v), end=lambda H, v: v @ H @ v):
+    for _ in range(steps):
+        v = unit(H @ v)
+    return end(H, v)
+
+
+def _power_inputs(rng):
+    Q, _ = np.linalg.qr(rng.normal(size=(3, 3)))
+    values = np.array([rng.choice([-1, 1]) * rng.uniform(4, 6), rng.uniform(-2, 2), 0.5])
+    H = (Q * values @ Q.T).round(2)
+    return (H + H.T) / 2, _numbers(rng), int(rng.integers(3, 6))
+
+
+top_eigenvalue = Exercise(
+    "top_eigenvalue",
+    reference=_power,
+    inputs=_power_inputs,
+    mistakes={
+        "length": (lambda H, v, steps: _power(H, v, steps, end=lambda H, v: np.linalg.norm(H @ v)),
+                   "you give the length of Hv. It is never negative, but an eigenvalue can be: "
+                   "take v · Hv."),
+        "not normalised": (lambda H, v, steps: _power(H, v, steps, unit=lambda v: v),
+                           "v is never divided by its length, so it grows without end."),
+        "too long at the end": (
+            lambda H, v, steps: (lambda w: w @ H @ w)(
+                H @ _power(H, v, steps - 1, end=lambda H, v: v)),
+            "the last v is not divided by its length."),
+        "divided by sum": (lambda H, v, steps: _power(H, v, steps, unit=lambda v: v / v.sum()),
+                           "you divide by the sum of the entries. Divide by the length."),
+        "divided by largest": (
+            lambda H, v, steps: _power(H, v, steps, unit=lambda v: v / np.abs(v).max()),
+            "you divide by the largest entry. Divide by the length."),
+        "vector": (lambda H, v, steps: _power(H, v, steps, end=lambda H, v: v),
+                   "this is the direction v. The eigenvalue is asked for: v · Hv."),
+        "start only": (lambda H, v, steps: (lambda u: u @ H @ u)(v / np.linalg.norm(v)),
+                       "H is never applied to v: this is the curvature along the first direction."),
+        "one step more": (lambda H, v, steps: _power(H, v, steps + 1),
+                          "one step too many."),
+        "one step": (lambda H, v, steps: _power(H, v, 1),
+                     "only one step is made. Is `return` inside the loop?"),
+        "squared": (lambda H, v, steps: _power(H, v, steps, end=lambda H, v: v @ v),
+                    "v · v is always 1. Put H in between."),
+    },
+)
