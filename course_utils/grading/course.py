@@ -50,9 +50,14 @@ FORM_GRADER = """\
 # Written by `run.py homework`: the form grader, for what is graded by hand, reads it.
 import os
 
+from course_utils.grading.preprocessor import safe_preprocessors
+
 c = get_config()
 c.CourseDirectory.root = os.path.dirname(os.path.abspath(__file__))
 c.CourseDirectory.course_id = "descent"
+# Its button Autograde runs submissions in the sandbox as well.
+c.Autograde.autograde_preprocessors = safe_preprocessors()
+c.TwoKernels.course = c.CourseDirectory.root
 """
 
 
