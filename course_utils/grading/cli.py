@@ -22,7 +22,8 @@ from course_utils.grading.sandbox import NoSandbox
 
 __all__ = ["main"]
 
-console = Console(highlight=False, soft_wrap=not sys.stdout.isatty())
+# Where the output goes to a file, nobody needs lines of eighty characters.
+console = Console(highlight=False, width=None if sys.stdout.isatty() else 160)
 
 
 def release(options: argparse.Namespace, course: Course) -> int:
