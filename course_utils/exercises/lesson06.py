@@ -51,6 +51,12 @@ one_layer_back = Exercise(
         "averaged": (lambda delta, W, z: delta @ W.T * _slope(z) / len(z),
                      "you divide by the number of samples. δ holds that already."),
         "sign": (lambda delta, W, z: -(delta @ W.T) * _slope(z), "the sign is wrong."),
+        "weights forgotten": (lambda delta, W, z: delta * _slope(z),
+                              "W is missing: δ comes back through the weights, too."),
+        "quarter": (lambda delta, W, z: delta @ W.T * 0.25,
+                    "¼ is the largest slope, at z = 0. Take the slope at each z."),
+        "half a slope": (lambda delta, W, z: delta @ W.T * (1 - _sigmoid(z)),
+                         "the slope is a (1 − a): the factor a is missing."),
     },
 )
 
@@ -93,6 +99,15 @@ first_weights_std = Exercise(
         "uniform": (lambda n, m, a: np.sqrt(3) * _std(n, m, a),
                     "this is the border of the uniform draw, √3 times too large for a "
                     "standard deviation."),
+        "forwards for both": (lambda n, m, a: np.sqrt(1 / n),
+                              "1/√n_in looks at the way forward alone, and forgets that ReLU "
+                              "sets half of the numbers to 0."),
+        "root below": (lambda n, m, a: 2 / np.sqrt(n if a else n + m),
+                       "the root is taken of the whole fraction, not of its lower part alone."),
+        "root above": (lambda n, m, a: np.sqrt(2) / (n if a else n + m),
+                       "the root is taken of the whole fraction, not of the 2 alone."),
+        "brackets": (lambda n, m, a: np.sqrt(2 / n) if a else np.sqrt(2 / n + m),
+                     "brackets are missing around n_in + n_out."),
         "inverse": (lambda n, m, a: 1 / _std(n, m, a),
                     "upside down: more inputs, smaller weights."),
     },
@@ -138,6 +153,13 @@ clipped = Exercise(
         "wrong way": (lambda g, limit: g * (limit / np.linalg.norm(g))
                       if np.linalg.norm(g) < limit else g,
                       "you compare the wrong way round: short ones change, long ones stay."),
+        "fraction upside down": (lambda g, limit: g * (np.linalg.norm(g) / limit)
+                                 if np.linalg.norm(g) > limit else g,
+                                 "the factor is upside down: limit ÷ length makes it shorter."),
+        "times the limit": (lambda g, limit: g * limit if np.linalg.norm(g) > limit else g,
+                            "you multiply by the limit. Divide by the length, too."),
+        "large entries": (lambda g, limit: np.minimum(g, limit),
+                          "you clip each entry. That turns the arrow; shorten it as a whole."),
         "unchanged": (lambda g, limit: g, "nothing is cut."),
     },
 )
