@@ -153,11 +153,17 @@ class Kernel:
         """
         if not self.ready:
             self.wait()
+        outputs = Outputs(self.limits.output if keep is None else min(keep, self.limits.output))
+        try:
+            return self._run(code, seconds, silent, outputs)
+        except zmq.Again:
+            return self._died(outputs, f"{self.name} cut the line to its kernel")
+
+    def _run(self, code: str, seconds: float, silent: bool, outputs: Outputs) -> Run:
         client = self.client
         number = client.execute(code, silent=silent, store_history=not silent, allow_stdin=False,
                                 stop_on_error=False)  # fmt: skip
         shell = client.shell_channel.socket
-        outputs = Outputs(self.limits.output if keep is None else min(keep, self.limits.output))
         replied = idle = interrupted = False
         seen = messages = 0
         end = time.monotonic() + seconds

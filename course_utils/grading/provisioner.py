@@ -145,11 +145,16 @@ def sandboxed_kernel(folder: Path, **settings: Any) -> KernelManager:
 
 
 def connect(manager: KernelManager) -> BlockingKernelClient:
-    """A client of the kernel that takes in no flood: few messages wait, none is very large."""
+    """A client of the kernel that takes in no flood: few messages wait, none is very large.
+
+    Where the kernel does not take or finish a message, zmq.Again is raised after two seconds.
+    """
     context = zmq.Context()
     context.setsockopt(zmq.MAXMSGSIZE, LARGEST_MESSAGE)
     context.setsockopt(zmq.RCVHWM, 10)
     context.setsockopt(zmq.LINGER, 0)
+    for wait in (zmq.SNDTIMEO, zmq.RCVTIMEO):  # a kernel may cut its own line: never wait for it
+        context.setsockopt(wait, 2000)
     client = manager.client(context=context)
     client.start_channels(stdin=False, hb=False)
     return client

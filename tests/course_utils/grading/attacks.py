@@ -269,7 +269,7 @@ def bringing_down(blank):
             "    try: os.set_blocking(fd, False); os.write(fd, b'\\xff' * 5000)\n"
             "    except OSError: pass"),
         "many_files": spoilt("n = 0\nwhile True:\n    open(f'/tmp/{n}', 'w')\n    n += 1"),
-        "many_slow_cells": spoilt(*["import time\ntime.sleep(3)"] * 40),
+        "many_slow_cells": spoilt(*["import time\ntime.sleep(1)"] * 60),
         "many_outputs": spoilt(*[f"print({n}, 'y' * 900_000)" for n in range(20)]),
         "forged_replies": spoilt(
             "kernel = get_ipython().kernel\nparent = kernel.get_parent()\n"
@@ -277,7 +277,8 @@ def bringing_down(blank):
             "parent=parent)\nimport zmq\nfor name in dir(kernel):\n"
             "    stream = getattr(kernel, name, None)\n"
             "    if 'shell' in name and hasattr(stream, 'send_multipart'):\n"
-            "        kernel.session.send(stream, 'execute_reply', {'status': 'ok'}, parent=parent)\n"
+            "        ok = {'status': 'ok'}\n"
+            "        kernel.session.send(stream, 'execute_reply', ok, parent=parent)\n"
             "import time\ntime.sleep(1000)"),
         "descriptors": spoilt(
             "import os\nfor fd in os.listdir('/proc/self/fd'):\n"
