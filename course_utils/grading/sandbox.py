@@ -101,6 +101,11 @@ class Sandbox:
             bwrap += ["--cap-drop", "ALL", "--cap-add", "CAP_SETUID", "--cap-add", "CAP_SETGID"]
         else:
             bwrap += ["--unshare-user"]
+        # Every writable place is in memory and of limited size: none of them is outside.
+        bwrap += ["--proc", "/proc", "--dev", "/dev"]
+        bwrap += ["--perms", "1777", "--size", str(64 * MB), "--tmpfs", "/dev/shm"]
+        bwrap += ["--perms", "1777", "--size", str(self.limits.files), "--tmpfs", "/tmp"]
+        bwrap += ["--perms", "1777", "--dir", WORK, "--perms", "1777", "--dir", "/tmp/home"]
         for path in _system_paths():
             bwrap += [*_parents(path), "--ro-bind", path, path]
             for hidden in HIDDEN:
@@ -108,11 +113,6 @@ class Sandbox:
                     bwrap += ["--size", str(MB), "--tmpfs", hidden, "--remount-ro", hidden]
         for link, target in _system_links():
             bwrap += ["--symlink", target, link]
-        # Every writable place is in memory and of limited size: none of them is outside.
-        bwrap += ["--proc", "/proc", "--dev", "/dev"]
-        bwrap += ["--perms", "1777", "--size", str(64 * MB), "--tmpfs", "/dev/shm"]
-        bwrap += ["--perms", "1777", "--size", str(self.limits.files), "--tmpfs", "/tmp"]
-        bwrap += ["--perms", "1777", "--dir", WORK, "--perms", "1777", "--dir", "/tmp/home"]
         for inside, outside in self.files.items():
             place = os.path.join(WORK, inside)
             bwrap += [*_parents(place), "--ro-bind", str(outside), place]
@@ -371,16 +371,21 @@ def kill_tree(root: psutil.Process, patience: float = 10.0) -> None:
     With a sandbox, the end of its first process is the end of all: they share its namespace.
     """
     try:
-        processes = family(root)
+        processes = [root, *family(root)[1:]]
     except psutil.NoSuchProcess:
         return
-    for process in processes:
-        try:
+    # The first one last: it sees the others end, and nobody is left behind as a zombie.
+    for process in reversed(processes):
+        if process is root:
+            _wait_for([root], patience=2.0 if len(processes) > 1 else 0.0)
+        with contextlib.suppress(psutil.Error):
             process.kill()
-        except psutil.Error:
-            pass
+    _wait_for(processes, patience)
+
+
+def _wait_for(processes: list[psutil.Process], patience: float) -> None:
     end = time.monotonic() + patience
-    while time.monotonic() < end and any(_lives(process) for process in processes):
+    while time.monotonic() < end and any(map(_lives, processes)):
         time.sleep(0.01)
 
 
