@@ -208,8 +208,8 @@ def archive(target: Path, root: Path = ROOT) -> list[str]:
     Returns the names in it. Raises GradingError where git does not say which files belong to it.
     """
     try:
-        said = subprocess.run(["git", "ls-files", "-z", "--cached", "--others",
-                               "--exclude-standard"], cwd=root, check=True, capture_output=True)
+        # What git does not know may be private: a roster, a folder of submissions.
+        said = subprocess.run(["git", "ls-files", "-z"], cwd=root, check=True, capture_output=True)
     except (OSError, subprocess.CalledProcessError):
         raise GradingError("archive: git must know which files belong to the course: run this in "
                            "a clone of the repository") from None

@@ -166,6 +166,17 @@ def test_the_student_edition_holds_no_solution_and_is_the_same_each_time(tmp_pat
     assert texts and not [line for line in secret if any(line in text for text in texts)]
 
 
+def test_what_git_does_not_know_is_not_packed(tmp_path):
+    root = tmp_path / "course"
+    (root / "homework").mkdir(parents=True)
+    for name in ("README.md", "homework/solution.py"):
+        (root / name).write_text("x")
+    for command in (["init", "-q"], ["add", "."]):
+        subprocess.run(["git", *command], cwd=root, check=True)
+    (root / "roster.csv").write_text("private")
+    assert archive(tmp_path / "students.zip", root) == ["README.md"]
+
+
 # ------------------------------------------------------------------------------ what the guide says
 
 
