@@ -8,6 +8,7 @@ The second half of this file proves that each check can fail.
 import base64
 import copy
 import itertools
+import os
 import re
 import statistics
 import struct
@@ -20,7 +21,8 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_outp
 from tools.notebooks import LESSONS, canonical, execute, rerun, tags, to_text
 
 NOTEBOOKS = sorted(LESSONS.glob("*.ipynb"))
-SEEDS = range(1, 10)
+# The stored outputs are those of SEED 0. CI tries all ten seeds; a quick run at home a few.
+SEEDS = range(1, 10) if os.environ.get("CI") else range(1, 3)
 CHECKS = {}
 
 
