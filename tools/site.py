@@ -65,7 +65,7 @@ SECTIONS = {
 # Files of the repository that become a page elsewhere than in docs.
 PAGES = {"README.md": "index.md", "CONTRIBUTING.md": "contributing.md"}
 # The exercises' modules hold the answers.
-UNDOCUMENTED = re.compile(r"course_utils\.exercises\.lesson\d\d$")
+UNDOCUMENTED = re.compile(r"course_utils\.(exercises\.lesson\d\d|patients)$")
 
 MATH_FONT = ("ziamath", "ziamath/fonts/STIXTwoMath-Regular.ttf")
 MATH_CHARACTERS = [
