@@ -20,13 +20,33 @@ def _stop(losses, patience, *, late=0, against_last=False, ties=False):
     return best, len(losses) - 1
 
 
+def _never_anew(losses, patience):
+    best = waited = 0
+    for t in range(1, len(losses)):
+        if losses[t] < losses[best]:
+            best = t
+        else:
+            waited += 1
+            if waited >= patience:
+                break
+    return best
+
+
 def _loss_inputs(rng):
-    """A curve that falls, rises for longer than the patience, and falls below its first valley."""
-    patience = int(rng.integers(2, 4))
-    steps = [rng.uniform(-0.4, -0.1, rng.integers(2, 4)), [0.1], [-0.3],
-             [0.2], [-0.1] if patience == 3 else [], rng.uniform(0.05, 0.1, patience + 2),
-             [-2.5], [0.1]]
-    return np.cumsum(np.concatenate([[4.0], *steps])).round(2), patience
+    """A curve in which every wrong rule stops elsewhere.
+
+    Two rises are shorter than the patience, the third is as long. Behind it comes a lower loss,
+    and later the lowest. In half of the curves an equal loss stands in the third rise, and some
+    curves end before the patience does.
+    """
+    patience = int(rng.integers(2, 5))
+    rises = [0.3 - 0.02 * np.arange(n) for n in (patience - 2, patience - 1, patience)]
+    rises[2][0] = rng.choice([0.0, 0.4])
+    losses = np.concatenate([
+        4 - 0.1 * np.arange(rng.integers(2, 5)), [3.5], 3.5 + rises[0], [3.0], 3.0 + rises[1],
+        [2.5], 2.5 + rises[2], [2.2], 2.3 + 0.02 * np.arange(patience + 3), [1.5, 1.6]]).round(2)
+    ends_early = rng.random() < 0.25
+    return losses[: np.flatnonzero(losses == 2.5)[0] + 2] if ends_early else losses, patience
 
 
 best_epoch = Exercise(
@@ -40,8 +60,20 @@ best_epoch = Exercise(
         "where it stopped": (lambda losses, patience: _stop(losses, patience)[1],
                              "you give the epoch at which the rule stops. "
                              "Give the best one it has seen until then."),
-        "one too patient": (lambda losses, patience: _stop(losses, patience, late=1)[1],
-                            "you give the epoch of the stop, and wait one epoch too long."),
+        "one too patient": (lambda losses, patience: _stop(losses, patience, late=1)[0],
+                            "you wait one epoch too long: `patience` epochs in a row without a "
+                            "lower loss are enough to stop."),
+        "one too impatient": (lambda losses, patience: _stop(losses, patience, late=-1)[0],
+                              "you stop one epoch too early."),
+        "ties": (lambda losses, patience: _stop(losses, patience, ties=True)[0],
+                 "you take an equal loss for a lower one, and wait anew."),
+        "never counts anew": (_never_anew,
+                              "after a lower loss the waiting must start anew: the `patience` "
+                              "epochs are in a row."),
+        "first": (lambda losses, patience: 0,
+                  "this is always epoch 0. Is `return` inside the loop?"),
+        "lowest loss": (lambda losses, patience: float(np.min(losses)),
+                        "you give a loss. The number of its epoch is asked for."),
         "against the last": (lambda losses, patience: _stop(losses, patience, against_last=True)[0],
                              "you compare with the epoch before. Compare with the best so far."),
         "no patience": (lambda losses, patience: _stop(losses, 1)[0],
@@ -53,8 +85,6 @@ best_epoch = Exercise(
         "last": (lambda losses, patience: len(losses) - 1,
                  "this is always the last epoch: nothing stops."),
         "patience": (lambda losses, patience: patience, "this is the patience itself."),
-        "highest": (lambda losses, patience: int(np.argmax(losses)),
-                    "you look for the largest loss. A small loss is good."),
     },
 )
 
@@ -78,6 +108,24 @@ penalised = Exercise(
                        "the L2 part is twice too large: the penalty is half of λ₂ w²."),
         "l2 as square": (lambda g, w, l1, l2: g + l1 * np.sign(w) + l2 * w**2 / 2,
                          "you add the L2 penalty itself. Its slope is asked for."),
+        "l2 halved": (lambda g, w, l1, l2: g + l1 * np.sign(w) + l2 * w / 2,
+                      "the L2 part is half of what it should be: the slope of w² is 2w, "
+                      "and ½ makes w of it."),
+        "l2 as w squared": (lambda g, w, l1, l2: g + l1 * np.sign(w) + l2 * w**2,
+                            "the L2 part grows like w². The slope of ½ w² does not."),
+        "both penalties": (lambda g, w, l1, l2: g + l1 * np.abs(w) + l2 * w**2 / 2,
+                           "you add the penalties themselves. Their slopes are asked for."),
+        "both penalties summed": (
+            lambda g, w, l1, l2: g + l1 * np.abs(w).sum() + l2 * (w**2).sum() / 2,
+            "you add the penalties themselves, one number for all weights. "
+            "Each weight has a slope of its own."),
+        "w for both": (lambda g, w, l1, l2: g + (l1 + l2) * w,
+                       "both parts have the slope of ½ w². That of |w| is +1 or −1, "
+                       "however large w is."),
+        "sign of g": (lambda g, w, l1, l2: g + l1 * np.sign(g) + l2 * w,
+                      "you take the sign of the gradient. The penalty is on the weights."),
+        "l1 minus": (lambda g, w, l1, l2: g - l1 * np.sign(w) + l2 * w,
+                     "the L1 part has the wrong sign."),
         "swapped": (lambda g, w, l1, l2: g + l2 * np.sign(w) + l1 * w,
                     "λ₁ and λ₂ are swapped."),
         "minus": (lambda g, w, l1, l2: g - l1 * np.sign(w) - l2 * w,
@@ -131,6 +179,16 @@ top_eigenvalue = Exercise(
                    "this is the direction v. The eigenvalue is asked for: v · Hv."),
         "start only": (lambda H, v, steps: (lambda u: u @ H @ u)(v / np.linalg.norm(v)),
                        "H is never applied to v: this is the curvature along the first direction."),
+        "divided by number": (lambda H, v, steps: _power(H, v, steps, unit=lambda v: v / len(v)),
+                              "`len(v)` is the number of entries. Divide by the length of the "
+                              "arrow, the root of the sum of its squares."),
+        "divided by square": (lambda H, v, steps: _power(H, v, steps, unit=lambda v: v / (v @ v)),
+                              "you divide by the square of the length: the root is missing."),
+        "one step less": (lambda H, v, steps: _power(H, v, steps - 1),
+                          "one step is missing: multiply and divide `steps` times, "
+                          "and take v · Hv after that."),
+        "by NumPy": (lambda H, v, steps: max(np.linalg.eigvalsh(H), key=abs),
+                     "this is the exact eigenvalue. Give what `steps` steps from v make of it."),
         "one step more": (lambda H, v, steps: _power(H, v, steps + 1),
                           "one step too many."),
         "one step": (lambda H, v, steps: _power(H, v, 1),
