@@ -39,6 +39,9 @@ CONFIGURATION = """\
 # the inputs of the hidden tests. Keep it as long as the course runs; take a new one each term.
 seed = {seed}
 
+# The gradebook is a file beside this one. A database server, if several people grade at one time:
+# gradebook = "postgresql+psycopg://USER:PASSWORD@HOST/DATABASE"
+
 # When each homework is due, with time zone: hw01 = 2027-03-08T23:59:00+01:00
 [due]
 
