@@ -223,7 +223,7 @@ def bringing_down(blank):
             "subprocess.Popen(['sleep', '98765'], start_new_session=True)\n"
             "if not os.fork():\n    os.setsid()\n    if not os.fork():\n"
             "        while True: time.sleep(1)\n    os._exit(0)"),
-        "print_flood": spoilt("while True: print('x' * 100_000)"),
+        "print_flood": spoilt("while True: print('x' * 500_000, flush=True)"),
         "one_giant_print": spoilt("print('x' * 100_000_000)"),
         "display_flood": spoilt("from IPython.display import display\nwhile True: display(1)"),
         "standard_error_flood": spoilt("import os\nwhile True: os.write(2, b'x' * 10_000)"),

@@ -38,8 +38,8 @@ pytestmark = [
 ]
 
 LIMITS = Limits(
-    cell_seconds=4, call_seconds=2, test_seconds=20, total_seconds=40, cpu_seconds=25,
-    memory=1024 * MB, processes=64, files=32 * MB, flood=20 * MB,
+    cell_seconds=4, call_seconds=2, test_seconds=20, total_seconds=25, cpu_seconds=20,
+    memory=1024 * MB, processes=64, files=32 * MB, flood=3 * MB,
 )  # fmt: skip
 
 
@@ -104,7 +104,7 @@ class Batch:
         os.environ["INSTRUCTORS_SECRET"] = "INSTRUCTORS_SECRET"
         self.order = []
         self.rows = grade_all(
-            self.folders, self.assignment, self.db_url, workers=3,
+            self.folders, self.assignment, self.db_url, workers=4,
             progress=lambda row: self.order.append(row.student),
         )  # fmt: skip
         del os.environ["INSTRUCTORS_SECRET"]
