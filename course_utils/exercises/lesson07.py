@@ -64,7 +64,8 @@ best_epoch = Exercise(
                             "you wait one epoch too long: `patience` epochs in a row without a "
                             "lower loss are enough to stop."),
         "one too impatient": (lambda losses, patience: _stop(losses, patience, late=-1)[0],
-                              "you stop one epoch too early."),
+                              "you stop one epoch too early: wait `patience` epochs after "
+                              "the best one."),
         "ties": (lambda losses, patience: _stop(losses, patience, ties=True)[0],
                  "you take an equal loss for a lower one, and wait anew."),
         "never counts anew": (_never_anew,
@@ -115,6 +116,9 @@ penalised = Exercise(
                             "the L2 part grows like w². The slope of ½ w² does not."),
         "both penalties": (lambda g, w, l1, l2: g + l1 * np.abs(w) + l2 * w**2 / 2,
                            "you add the penalties themselves. Their slopes are asked for."),
+        "both penalties, no half": (lambda g, w, l1, l2: g + l1 * np.abs(w) + l2 * w**2,
+                                    "you add the penalties themselves. Their slopes are "
+                                    "asked for."),
         "both penalties summed": (
             lambda g, w, l1, l2: g + l1 * np.abs(w).sum() + l2 * (w**2).sum() / 2,
             "you add the penalties themselves, one number for all weights. "
@@ -189,6 +193,9 @@ top_eigenvalue = Exercise(
                           "and take v · Hv after that."),
         "by NumPy": (lambda H, v, steps: max(np.linalg.eigvalsh(H), key=abs),
                      "this is the exact eigenvalue. Give what `steps` steps from v make of it."),
+        "by NumPy, largest": (lambda H, v, steps: np.linalg.eigvalsh(H).max(),
+                              "this is the exact eigenvalue, and not always the one of largest "
+                              "size. Give what `steps` steps from v make of it."),
         "one step more": (lambda H, v, steps: _power(H, v, steps + 1),
                           "one step too many."),
         "one step": (lambda H, v, steps: _power(H, v, 1),
