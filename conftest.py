@@ -27,6 +27,18 @@ def compare_without_repeated_pictures(self, test, ref, skip_compare=None):
 
 IPyNbCell.compare_outputs = compare_without_repeated_pictures
 
+
+def pytest_terminal_summary(terminalreporter):
+    """Show what tests measured, from whichever process they ran in."""
+    reports = terminalreporter.getreports("passed")
+    lines = [text for report in reports if getattr(report, "when", "") == "call"
+             for name, text in report.user_properties if name == "measured"]
+    if lines:
+        terminalreporter.section("measured")
+        for line in lines:
+            terminalreporter.write_line(line)
+
+
 # Time on a shared machine says nothing about a law; a failure found once must be found again.
 settings.register_profile("descent", deadline=None, derandomize=bool(os.environ.get("CI")))
 settings.load_profile("descent")

@@ -34,6 +34,8 @@ FIRST_PORT = 8888
 CPU_INDEX = "https://download.pytorch.org/whl/cpu"  # builds without 3 GB of CUDA libraries
 TEMPORARY = ("TMPDIR", "TEMP", "TMP")  # where programs look for a place for temporary files
 EVERYTHING = ["--nbval", "--nbval-current-env", "--nbval-cell-timeout=120"]
+# Two at a time, and whole files: the cells of a notebook run in one kernel, in their order.
+TWO_AT_A_TIME = ["--numprocesses=2", "--dist=loadfile"]
 
 
 class Stop(Exception):
@@ -66,7 +68,7 @@ def test(options, extra):
     python = set_up(groups(), options.versions)
     get_browser(python)
     # One thread: sums in another order differ in their last digit, and nbval compares digits.
-    hand_over([python, "-m", "pytest", *EVERYTHING, *extra], OMP_NUM_THREADS="1")
+    hand_over([python, "-m", "pytest", *EVERYTHING, *TWO_AT_A_TIME, *extra], OMP_NUM_THREADS="1")
 
 
 def build(options, extra):

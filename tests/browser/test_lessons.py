@@ -90,7 +90,7 @@ def test_reset_and_play_work_by_keyboard(lesson):
         assert explorer.focused(play)
 
 
-def test_lookup_draws_within_one_frame_and_asks_nobody(lesson, capsys):
+def test_lookup_draws_within_one_frame_and_asks_nobody(lesson, record_property):
     """p95 from key to picture is one frame, and not a byte leaves or arrives."""
     lookups = [e for e in lesson.explorers() if e.kind == "lookup"]
     if not lookups:
@@ -109,10 +109,9 @@ def test_lookup_draws_within_one_frame_and_asks_nobody(lesson, capsys):
             assert len(questions(lesson)) == requests, "a request went over the network"
             assert len(measured) == 40, "not every key changed the picture"
             times, counts = zip(*measured, strict=True)
-            with capsys.disabled():
-                print(f"\n  {explorer.name(control)}: key to picture "
-                      f"{statistics.median(times):.1f} ms median, {percentile(times):.1f} ms p95",
-                      end="")
+            record_property("measured", f"{explorer.name(control)}: key to picture "
+                            f"{statistics.median(times):.1f} ms median, "
+                            f"{percentile(times):.1f} ms p95")
             assert percentile(counts) == 1, f"frames from key to picture: {counts}"
 
 

@@ -259,7 +259,7 @@ def test_a_slider_moved_after_a_click_has_the_last_word_on_its_own_value(lab):
 # ------------------------------------------------------------------ answers, errors, views
 
 
-def test_no_answer_of_a_live_explorer_is_lost(lab, capsys):
+def test_no_answer_of_a_live_explorer_is_lost(lab, record_property):
     """Twenty presses, each one's picture awaited; then twenty as fast as they come."""
     explorer = fresh(lab, QUICK)
     x, _, z = explorer.controls
@@ -269,9 +269,8 @@ def test_no_answer_of_a_live_explorer_is_lost(lab, capsys):
     shows(explorer, 5, 5, 0)
     assert len(measured) == 20, "not every key brought a picture"
     times = [time for time, _ in measured]
-    with capsys.disabled():
-        print(f"\n  live: key to picture {statistics.median(times):.1f} ms median, "
-              f"{percentile(times):.1f} ms p95", end="")
+    record_property("measured", f"live: key to picture {statistics.median(times):.1f} ms median, "
+                    f"{percentile(times):.1f} ms p95")
     for cell in (QUICK, SLOW):
         explorer = fresh(lab, cell)
         x, _, z = explorer.controls
