@@ -12,6 +12,7 @@ module for each lesson, and all their names stand here:
     lesson05  race                         seven optimizers on four surfaces
     lesson06  xray                         what each layer of a deep network gets
     lesson07  polynomial                   too simple, about right, memorised
+    lesson08  learning_curves              rate, batch and first weights in a training run
 """
 
 from course_utils.explorers.lesson00 import valley_walk, valley_walk_at
@@ -35,6 +36,11 @@ from course_utils.explorers.lesson07 import (
     polynomial_at,
     polynomial_data,
 )
+from course_utils.explorers.lesson08 import (
+    LearningCurves,
+    learning_curves,
+    learning_curves_at,
+)
 
 __all__ = [
     "valley_walk", "valley_walk_at",
@@ -45,4 +51,5 @@ __all__ = [
     "RULES", "race", "race_at", "good_rate",
     "xray", "xray_at",
     "polynomial", "polynomial_at", "polynomial_data", "PolynomialFit",
+    "learning_curves", "learning_curves_at", "LearningCurves",
 ]
