@@ -2,7 +2,8 @@
 
 They have names, so that a check can say for which one a result was wrong, and a student can call
 it. All take an array; those of one number take a number as well. They work for complex numbers,
-which the complex step needs. Used by hw01 and hw02.
+which the complex step needs. Used by hw01 and hw02. The steps at the end are those of optimizers,
+for hw05 to examine.
 """
 
 import numpy as np
@@ -12,6 +13,7 @@ __all__ = [
     "bowl", "valley", "twisted", "hills",
     "bowl_gradient", "valley_gradient", "twisted_gradient", "hills_gradient",
     "circle", "spiral", "mixed",
+    "book_step", "momentum_step",
 ]
 
 # ------------------------------------------------------------------- of one number
@@ -102,3 +104,20 @@ def spiral(x):
 def mixed(x):
     """(x₀ eˣ¹, sin x₀, x₀ − x₁²)"""
     return np.array([x[0] * np.exp(x[1]), np.sin(x[0]), x[0] - x[1] ** 2])
+
+
+# ------------------------------- steps of optimizers: place and velocity, to the next two
+
+
+def momentum_step(x, v, g, rate, mu):
+    """Momentum without looking ahead, with the rate within the velocity."""
+    v = mu * v - rate * g
+    return x + v, v
+
+
+def book_step(x, v, g, rate, mu):
+    """Called Nesterov's in a widely read book, and wrong: homework 05 asks in what."""
+    v = mu * v - rate * g
+    x = x + mu * mu * v
+    x = x - (1 + mu) * rate * g
+    return x, v

@@ -232,6 +232,111 @@ def test_no_rate_is_better_than_the_best():
         assert factor <= min(slowest(rate) for rate in np.linspace(0, 2 / max(curvatures), 999))
 
 
+# -------------------------------------------------------------------------------- 05 optimizers
+
+
+def torch_steps(make, x, gradients):
+    """The places of a PyTorch optimizer that meets these gradients, and the optimizer's state."""
+    place, places = torch.nn.Parameter(tensor(x).detach().clone()), []
+    optimizer = make([place])
+    for g in gradients:
+        place.grad = torch.tensor(g)
+        optimizer.step()
+        places.append(place.detach().numpy().copy())
+    return np.array(places), optimizer.state[place]
+
+
+def nesterov(rate, mu):
+    return functools.partial(torch.optim.SGD, lr=rate, momentum=mu, nesterov=True)
+
+
+def test_the_gap_is_to_pytorchs_nesterov_and_the_mended_step_has_none():
+    reference, given = cases("hw05", "largest_gap")
+    mended = REFERENCES["hw05"]["mended_nesterov"].reference
+    for step, gradient, x, rate, mu, steps in given:
+        place = tensor(x)
+        optimizer, y, v, gaps = nesterov(rate, mu)([place]), x, 0 * x, []
+        for _ in range(steps):
+            place.grad = torch.tensor(gradient(place.detach().numpy()))
+            optimizer.step()
+            y, v = step(y, v, gradient(y), rate, mu)
+            gaps.append(np.sqrt(np.sum((y - place.detach().numpy()) ** 2)))
+        close(reference(step, gradient, x, rate, mu, steps), max(gaps))
+        assert max(gaps) > 1e-3
+        assert reference(mended, gradient, x, rate, mu, steps) < 1e-13
+
+
+def test_the_mended_step_is_pytorchs_nesterov():
+    reference, given = cases("hw05", "mended_nesterov")
+    for x, _, g, rate, mu in given:
+        gradients = [g, -0.3 * g, 2 * g]
+        want, state = torch_steps(nesterov(rate, mu), x, gradients)
+        v = 0 * x
+        for gradient, place in zip(gradients, want):
+            x, v = reference(x, v, gradient, rate, mu)
+            close(x, place)
+        close(v, -rate * state["momentum_buffer"].numpy())
+
+
+def test_at_rates_between_two_borders_nesterov_arrives_and_the_books_step_runs_away():
+    mended = REFERENCES["hw05"]["mended_nesterov"].reference
+    mu, curvature = 0.9, 4.0
+
+    def end(step, rate):
+        x, v = np.array([1.0]), np.array([0.0])
+        for _ in range(2000):
+            x, v = step(x, v, curvature * x, rate, mu)
+        return abs(x[0])
+
+    book = 2 * (1 + mu) / ((1 + 2 * mu + 2 * mu**2) * curvature)
+    true = 2 * (1 + mu) / ((1 + 2 * mu) * curvature)
+    assert end(functions.book_step, 0.99 * book) < 1e-3 and end(mended, 0.99 * true) < 1e-3
+    assert end(functions.book_step, 1.01 * book) > 1e3 and end(mended, 1.01 * true) > 1e3
+
+
+def test_amsgrad_equals_pytorch_over_gradients_that_shrink():
+    reference, given = cases("hw05", "amsgrad_step", 4)
+    for x, _, _, _, g, _, rate in given:
+        gradients = [g * size for size in (1.0, 30.0, 0.1, -0.2, 0.1)]
+        make = functools.partial(torch.optim.Adam, lr=rate, amsgrad=True)
+        want, state = torch_steps(make, x, gradients)
+        m, v, top = 0 * x, 0 * x, 0 * x
+        for t, gradient in enumerate(gradients, 1):
+            x, m, v, top = reference(x, m, v, top, gradient, t, rate)
+            close(x, want[t - 1])
+        close(top, state["max_exp_avg_sq"].numpy(), atol=0)
+        assert np.all(top > v)
+
+
+def test_lion_moves_each_weight_by_the_rate_after_a_decay_by_a_factor():
+    reference, given = cases("hw05", "lion_step")
+    for x, m, g, rate, decay in given:
+        got, new = reference(x, m, g, rate, decay)
+        uphill = 9 * m + g > 0
+        close(got, np.where(uphill, -rate, rate) + (1 - rate * decay) * x)
+        close(new, torch.lerp(torch.tensor(m), torch.tensor(g), 0.01))
+
+
+def test_the_convergence_factor_is_the_spectral_radius_of_pytorchs_step():
+    reference, given = cases("hw05", "convergence_factor")
+    found = []
+    for curvatures, rate, mu in given:
+        radii = []
+        for curvature in curvatures:
+            columns = []
+            for x, v in np.eye(2):  # one step is linear in place and velocity
+                place = tensor([x])
+                optimizer = nesterov(rate, mu)([place])
+                optimizer.state[place]["momentum_buffer"] = torch.tensor([v], dtype=torch.float64)
+                place.grad = curvature * place.detach()
+                optimizer.step()
+                columns.append([place.item(), optimizer.state[place]["momentum_buffer"].item()])
+            radii.append(np.max(np.abs(np.linalg.eigvals(np.array(columns).T))))
+        close(reference(curvatures, rate, mu), max(radii), rtol=1e-6)
+        found.append(max(radii))
+    assert min(found) < 1 < max(found)
+
+
 def test_every_exercise_has_an_oracle():
     text = Path(__file__).read_text(encoding="utf-8")
     missing = [name for homework, exercises in REFERENCES.items() for name in exercises
