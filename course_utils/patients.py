@@ -27,7 +27,7 @@ from course_utils.data import digits, minibatches, split
 from course_utils.networks import MLP, accuracy, mlp
 
 __all__ = ["TREATMENTS", "ILLNESSES", "PATIENTS", "Settings", "Chart", "examine", "healthy",
-           "is_well", "heal", "one_epoch"]
+           "is_well", "heal", "one_epoch", "chart_of"]
 
 TREATMENTS = {
     "biases at zero": "Let every bias of the hidden layers start at 0.",
@@ -199,7 +199,8 @@ class Chart:
 
 
 @lru_cache(maxsize=256)
-def _chart(settings: Settings, seed: int) -> Chart:
+def chart_of(settings: Settings, seed: int = 0) -> Chart:
+    """The chart of a run with these `settings`: for patients of your own."""
     rng = np.random.default_rng(seed)
     (X, y), validation, new = _data(settings, rng)
     model, optimizer = _newborn(settings, seed)
@@ -256,12 +257,12 @@ def examine(patient: str, seed: int = 0, treatment: str | None = None) -> Chart:
     `seed` decides which digits are learnt from, the first weights and the mini-batches. Raises
     ValueError for a patient or a treatment that there is not.
     """
-    return _chart(_settings(patient, treatment), seed)
+    return chart_of(_settings(patient, treatment), seed)
 
 
 def healthy(seed: int = 0) -> Chart:
     """The chart of a run without an illness, for comparison."""
-    return _chart(Settings(), seed)
+    return chart_of(Settings(), seed)
 
 
 def is_well(chart: Chart) -> bool:

@@ -17,7 +17,9 @@ def _network(X, y, W1, b1, W2, b2):
 def _backward(X, y, a, p, W2, *, target=True, mean=True, mask=lambda d, a: d * (a > 0),
               weights=lambda W: W.T, sums=lambda d: d.sum(axis=0), scale=1.0):
     d_scores = p.copy()
-    if target:
+    if target == "numbers":
+        d_scores -= y
+    elif target:
         d_scores[np.arange(len(y)), y] -= 1
     if mean:
         d_scores /= len(y)
@@ -48,6 +50,9 @@ backward = Exercise(
         "target forgotten": (_wrong(target=False),
                              "the targets are missing: the slope for the scores is p − y, with "
                              "y = 1 for the right class."),
+        "labels not one-hot": (_wrong(target="numbers"),
+                               "you take the number of the class away from every probability. "
+                               "The y of p − y is one-hot: 1 for the right class, 0 elsewhere."),
         "no mean": (_wrong(mean=False),
                     "you add up over the samples. The loss is a mean: divide by their number."),
         "relu forgotten": (_wrong(mask=lambda d, a: d),
@@ -66,8 +71,14 @@ backward = Exercise(
         "biases averaged": (_wrong(sums=lambda d: d.mean(axis=0)),
                             "the biases' slopes are averaged. Add up over the samples; the mean "
                             "is in the slope of the scores already."),
+        "biases per sample": (_wrong(sums=lambda d: d.sum(axis=1)),
+                              "the biases' slopes are summed along the wrong axis: you have one "
+                              "for each sample. Add up over the samples."),
         "order": (lambda *given: (lambda r: (r[2], r[3], r[0], r[1]))(_backward(*given)),
                   "the layers are in the wrong order: first W1 and b1, then W2 and b2."),
+        "matrices first": (lambda *given: (lambda r: (r[0], r[2], r[1], r[3]))(
+                               _backward(*given)),
+                           "both matrices come first. The order is W1, b1, W2, b2."),
         "biases swapped": (lambda *given: (lambda r: (r[0], r[3], r[2], r[1]))(_backward(*given)),
                            "the two biases are swapped."),
     },
@@ -96,6 +107,15 @@ standardised = Exercise(
                         "you give the training data back. Standardise the new data."),
         "one for all": (lambda train, new: (new - train.mean()) / train.std(),
                         "you take one mean for all features. Each feature has its own: axis=0."),
+        "one deviation": (lambda train, new: (new - train.mean(axis=0)) / train.std(),
+                          "you divide by one standard deviation for all features. Each feature has "
+                          "its own: axis=0."),
+        "own deviation": (lambda train, new: (new - train.mean(axis=0)) / new.std(axis=0),
+                          "the mean is that of the training data, but the standard deviation is "
+                          "that of the new data. Take both from the training data."),
+        "own mean": (lambda train, new: (new - new.mean(axis=0)) / train.std(axis=0),
+                     "the standard deviation is that of the training data, but the mean is that of "
+                     "the new data. Take both from the training data."),
         "per sample": (lambda train, new: ((new.T - new.mean(axis=1)) / new.std(axis=1)).T,
                        "you go through each sample. Go through each feature: axis=0."),
         "variance": (lambda train, new: (new - train.mean(axis=0)) / train.var(axis=0),

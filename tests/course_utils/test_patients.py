@@ -198,7 +198,7 @@ def test_a_wrong_treatment_changes_nothing_because_what_it_sets_was_in_order(cha
 
 
 def test_the_same_seed_gives_the_same_chart_and_another_seed_another():
-    fresh = patients._chart.__wrapped__(patients._settings("C", None), 2)
+    fresh = patients.chart_of.__wrapped__(patients._settings("C", None), 2)
     for name, value in vars(examine("C", 2)).items():
         np.testing.assert_array_equal(value, getattr(fresh, name))
     assert examine("C", 2).first_loss != examine("C", 3).first_loss
@@ -221,7 +221,7 @@ def test_a_run_whose_numbers_overflowed_is_ill(charts):
 def test_what_is_printed_does_not_hang_on_the_last_digits_of_arithmetic(charts, letter):
     # Another processor rounds otherwise, and some of these runs are chaotic.
     settings = patients._settings(letter, None)
-    nudged = patients._chart(replace(settings, full_ink=settings.full_ink * (1 + 1e-13)), 0)
+    nudged = patients.chart_of(replace(settings, full_ink=settings.full_ink * (1 + 1e-13)), 0)
     chart = charts[letter][0]
     assert repr(nudged) == repr(chart) and patients._symptoms(nudged) == patients._symptoms(chart)
     assert patients._state(nudged) == patients._state(chart)
