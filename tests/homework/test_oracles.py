@@ -337,6 +337,129 @@ def test_the_convergence_factor_is_the_spectral_radius_of_pytorchs_step():
     assert min(found) < 1 < max(found)
 
 
+# -------------------------------------------------------------------------------- 06 vanishing
+
+
+def test_orthogonal_is_the_factor_that_cholesky_leaves():
+    reference, given = cases("hw06", "orthogonal", 20)
+    for A, gain in given:
+        got = reference(A, gain)
+        tall = A.T if A.shape[0] < A.shape[1] else A
+        # AᵀA = LLᵀ, so A L⁻ᵀ has orthonormal columns, made one after another from A's
+        want = np.linalg.solve(np.linalg.cholesky(tall.T @ tall), tall.T).T
+        close(got, gain * (want if tall is A else want.T), rtol=1e-8, atol=1e-9)
+        close(np.linalg.svd(got, compute_uv=False), gain)
+    assert len({A.shape[0] < A.shape[1] for A, _ in given}) == 2
+
+
+def test_orthogonal_is_pytorchs_for_the_same_random_numbers():
+    reference = REFERENCES["hw06"]["orthogonal"].reference
+    for shape in ((5, 3), (4, 4), (3, 6)):
+        weight = torch.empty(shape, dtype=torch.float64)
+        torch.nn.init.orthogonal_(weight, 1.4, generator=torch.Generator().manual_seed(0))
+        drawn = torch.empty(shape, dtype=torch.float64)
+        drawn.normal_(0, 1, generator=torch.Generator().manual_seed(0))
+        close(reference(drawn.numpy(), 1.4), weight)
+
+
+def test_the_mean_square_is_the_integral_over_bell_shaped_scores_layer_by_layer():
+    reference, given = cases("hw06", "mean_square_after", 6)
+    for start, depth, n, std, slope in given:
+        q = start
+        for _ in range(depth):
+            scores = stats.norm(scale=np.sqrt(n * q) * std)
+            q = (scores.expect(lambda z: z**2, lb=0)
+                 + scores.expect(lambda z, k=slope: (k * z) ** 2, ub=0))
+        close(reference(start, depth, n, std, slope), q, rtol=1e-7)
+
+
+def test_the_slopes_of_a_residual_block_equal_autograd():
+    reference, given = cases("hw06", "residual_backward")
+    for delta, *rest in given:
+        a, W, V = map(tensor, rest)
+        (a + torch.relu(a @ W) @ V).backward(torch.tensor(delta))
+        for got, want in zip(reference(delta, *rest), (a, W, V)):
+            close(got, want.grad)
+
+
+def test_the_slopes_of_batch_normalisation_equal_autograd():
+    reference, given = cases("hw06", "batch_norm_backward")
+    for delta, z, gamma, eps in given:
+        tz, tg, tb = tensor(z), tensor(gamma), tensor(0 * gamma)
+        F.batch_norm(tz, None, None, tg, tb, training=True, eps=eps).backward(torch.tensor(delta))
+        for got, want in zip(reference(delta, z, gamma, eps), (tz, tg, tb)):
+            close(got, want.grad)
+
+
+def test_scaled_by_the_factors_every_layers_scores_have_unit_variance():
+    reference, given = cases("hw06", "unit_variance_factors")
+    for X, weights in given:
+        factors, a = reference(X, weights), torch.tensor(X)
+        assert factors.shape == (len(weights),) and np.all(factors > 0)
+        for factor, W in zip(factors, weights):
+            z = a @ torch.tensor(factor * W)
+            close(torch.var(z, correction=0), 1)
+            a = torch.tanh(z)
+
+
+# -------------------------------------------------------------------------------- 07 overfitting
+
+
+def test_each_fold_is_judged_by_the_least_squares_fit_to_the_others():
+    reference, given = cases("hw07", "fold_errors")
+    for x, y, folds, degree in given:
+        for fold, got in enumerate(reference(x, y, folds, degree)):
+            learned, held = folds != fold, folds == fold
+            fit = np.polynomial.Legendre.fit(x[learned], y[learned], degree)
+            close(got, np.mean((fit(x[held]) - y[held]) ** 2))
+
+
+def test_the_degree_chosen_is_the_lowest_within_a_standard_error_of_the_best():
+    reference, given = cases("hw07", "one_standard_error", 30)
+    chosen = []
+    for (errors,) in given:
+        rows = [(row.mean(), stats.sem(row)) for row in errors]
+        limit = sum(min(rows))
+        degree, got = reference(errors)
+        close(got, limit)
+        assert rows[degree][0] <= limit < min([mean for mean, _ in rows[:degree]], default=np.inf)
+        chosen.append(degree)
+    assert len(set(chosen)) > 2
+
+
+def test_ridge_is_the_minimum_of_its_loss():
+    reference, given = cases("hw07", "ridge")
+    for X, y, strength in given:
+        w, b = map(tensor, reference(X, y, strength))
+        miss = torch.tensor(X) @ w + b - torch.tensor(y)
+        (torch.mean(miss**2) + strength * torch.sum(w**2)).backward()
+        close(torch.cat([w.grad, b.grad[None]]), 0, atol=1e-12)
+        close(reference(X, y + 100, strength)[0], reference(X, y, strength)[0])
+
+
+def test_dropout_has_autograds_slopes_and_the_right_mean():
+    reference, given = cases("hw07", "dropout")
+    for a, draws, p, slopes in given:
+        t, kept = tensor(a), torch.tensor(draws >= p)
+        output = torch.where(kept, t / (1 - p), torch.zeros_like(t))
+        output.backward(torch.tensor(slopes))
+        close(reference(a, draws, p, slopes), [output.detach().numpy(), t.grad.numpy()])
+    draws = (np.arange(1000) + 0.5) / 1000
+    close(np.mean(reference(np.full(1000, 3.0), draws, 0.3, draws)[0]), 3)
+
+
+def test_the_bootstrap_interval_is_scipys():
+    reference, given = cases("hw07", "bootstrap_interval")
+    for first, second, rows in given:
+        draws = np.array([[second[i] - first[i] for i in row] for row in rows])
+        close(reference(first, second, rows), stats.scoreatpercentile(draws.mean(1), [2.5, 97.5]))
+    first, second = given[0][:2]
+    rows = np.random.default_rng(5).integers(0, len(first), (20000, len(first)))
+    wanted = stats.bootstrap((second - first,), np.mean, n_resamples=20000, method="percentile",
+                             rng=np.random.default_rng(6)).confidence_interval
+    close(reference(first, second, rows), wanted, rtol=0, atol=2e-3)
+
+
 def test_every_exercise_has_an_oracle():
     text = Path(__file__).read_text(encoding="utf-8")
     missing = [name for homework, exercises in REFERENCES.items() for name in exercises
