@@ -79,7 +79,10 @@ def test_reset_and_play_work_by_keyboard(lesson):
             continue
         label = play.inner_text()
         explorer.press(play, "Space")
-        lesson.page.wait_for_timeout(400)
+        for _ in range(10):  # a control of five values moves every 1.25 seconds
+            lesson.page.wait_for_timeout(200)
+            if explorer.picture() != start[0]:
+                break
         assert explorer.picture() != start[0], "nothing moves after Play"
         assert play.inner_text() != label, "the button does not offer to pause"
         explorer.press(play, "Space")
