@@ -85,7 +85,7 @@ def xray(seed: int = 0) -> Lookup:
                 "what": on_grid([[*map(_what, one.gradient, one.activation)]
                                  for one in pictures])},
         status="|∂L/∂W| in the first layer {first}, in the last {last}: {what}. Loss {loss}",
-        play="depth", alt=alt, start={"depth": 20, "activation": "sigmoid", "init": "xavier"},
+        play="depth", alt=alt, start={"depth": 2, "activation": "sigmoid", "init": "xavier"},
         labels={"depth": "hidden layers", "norm": "normalisation", "init": "first weights",
                 "residual": "residual connections"},
         depth=depths, activation=list(ACTIVATIONS), init=list(INITS), norm=NORMS,
