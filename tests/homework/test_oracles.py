@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.nn.functional as F
-from scipy import optimize, stats
+from scipy import optimize, spatial, stats
 
 from course_utils.exercises import functions
 from course_utils.grading.course import assignments
@@ -458,6 +458,61 @@ def test_the_bootstrap_interval_is_scipys():
     wanted = stats.bootstrap((second - first,), np.mean, n_resamples=20000, method="percentile",
                              rng=np.random.default_rng(6)).confidence_interval
     close(reference(first, second, rows), wanted, rtol=0, atol=2e-3)
+
+
+# ------------------------------------------------------------------------------------ 08 clinic
+
+
+def test_rows_that_were_seen_have_a_training_row_within_the_tolerance():
+    reference, given = cases("hw08", "leaked")
+    for train, validation, tolerance in given:
+        tree = spatial.cKDTree(train)
+        nearest, _ = tree.query(validation, p=np.inf)
+        close(reference(train, validation, tolerance), np.mean(nearest <= tolerance))
+
+
+def test_a_head_start_gives_the_shares_and_no_biases_cost_less():
+    reference, given = cases("hw08", "head_start")
+    for (counts,) in given:
+        biases, loss = reference(counts)
+        labels = torch.tensor(np.repeat(np.arange(len(counts)), counts))
+        t = tensor(biases)
+        cost = F.cross_entropy(t.expand(len(labels), -1), labels)
+        cost.backward()
+        close([cost.item(), biases.sum()], [loss, 0])
+        close(t.grad, 0, atol=1e-15)
+        close(loss, stats.entropy(counts))
+
+
+def test_the_rate_found_lies_in_the_steepest_fall_before_the_divergence():
+    reference, given = cases("hw08", "find_rate", 40)
+    cut = 0
+    for rates, losses, limit in given:
+        falls = {}
+        for i in range(1, len(losses)):
+            if losses[i] > limit * min(losses[:i]):
+                cut += 1
+                break
+            middle = 10 ** np.mean(np.log10(rates[i - 1:i + 1]))
+            falls[middle] = (losses[i - 1] - losses[i]) / np.log10(rates[i] / rates[i - 1])
+        close(reference(rates, losses, limit), max(falls, key=falls.get))
+    assert 3 < cut < 38
+
+
+def test_a_confusion_matrix_is_a_count_of_pairs():
+    reference, given = cases("hw08", "confusion")
+    for labels, predictions, classes in given:
+        table, recalls = reference(labels, predictions, classes)
+        edges = np.arange(classes + 1)
+        np.testing.assert_array_equal(table, np.histogram2d(labels, predictions, [edges, edges])[0])
+        close(recalls, [np.mean(predictions[labels == c] == c) for c in range(classes)])
+
+
+def test_the_calibration_error_is_that_of_scipys_bins():
+    reference, given = cases("hw08", "calibration_error")
+    for confidences, right, bins in given:
+        gap = stats.binned_statistic(confidences, confidences - right, "sum", bins, (0, 1))
+        close(reference(confidences, right, bins), np.abs(gap.statistic).sum() / len(right))
 
 
 def test_every_exercise_has_an_oracle():
