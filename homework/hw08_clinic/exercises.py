@@ -36,16 +36,17 @@ def _leak_inputs(rng):
 
     Numbers are multiples of 0.1 and the tolerance is not, so no distance is the tolerance itself.
     """
-    n, d = rng.integers(4, 6), rng.integers(2, 4)
+    n, d, tolerance = rng.integers(4, 6), rng.integers(2, 4), (0.15, 0.25)[rng.integers(2)]
     train = rng.uniform(0, 2, (n, d)).round(1)
     train[-1] = train[0]  # a row that occurs twice
     rows = [train[0]]
     for _ in range(rng.integers(n, n + 3)):
-        row, blur = train[rng.integers(n)], rng.choice([0.0, 0.1, 0.1, 0.2])
+        row = train[rng.integers(n)]
+        blur = rng.choice([0.0, tolerance - 0.05, tolerance - 0.05, tolerance + 0.05])
         row = row + blur * rng.choice([-1, 0, 1, 1], d)
         medley = train[rng.integers(n, size=d), np.arange(d)]  # entries of different rows
         rows.append((row if rng.random() < 0.7 else medley).round(1))
-    return train, rng.permutation(np.array(rows)), 0.15
+    return train, rng.permutation(np.array(rows)), tolerance
 
 
 leaked = Exercise(
@@ -255,8 +256,9 @@ def _rate_inputs(rng):
 
     No loss lies at the limit and no two falls are alike: neither must hang on rounding.
     """
-    rare = ("cut by the first", "cut by the one before")  # hardly seen unless drawn
-    trap = rng.choice(list(_SHORTCUTS) if rng.random() < 0.7 else rare)
+    # Hardly seen unless drawn:
+    rare = ("cut by the first", "cut by the one before", "relative fall")
+    trap = rng.choice(list(_SHORTCUTS) if rng.random() < 0.5 else rare)
     while True:
         limit = (1.5, 2.0, 3.0)[rng.integers(3)]
         factors = _course(rng, limit, trap)
