@@ -77,6 +77,12 @@ def skip_what_is_not_ours(app, what, name, obj, skip, options):
     return None if ours else True
 
 
+def name_no_folder(app, what, name, obj, options, signature, return_annotation):
+    """A default that is a path of the machine that builds: told from the repository's root on."""
+    if signature and f"{ROOT.as_posix()}/" in signature:
+        return signature.replace(f"{ROOT.as_posix()}/", ""), return_annotation
+
+
 def show_mathml(translator, node):
     display = isinstance(node, nodes.math_block)
     try:
@@ -95,6 +101,7 @@ def setup(app):
     app.add_html_math_renderer("mathml", (show_mathml, None), (show_mathml, None))
     app.connect("builder-inited", make_converter)
     app.connect("autodoc-process-docstring", plain_docstring)
+    app.connect("autodoc-process-signature", name_no_folder)
     app.connect("autodoc-skip-member", skip_what_is_not_ours)
 
 

@@ -182,6 +182,11 @@ def test_no_page_asks_another_server_or_writes_an_error(visits):
     assert over(visits, lambda visit: visit["troubles"]) == {}
 
 
+def test_no_page_tells_where_it_was_built(visits, folder):
+    told = [name for name in visits if ROOT.as_posix() in (folder / name).read_text("utf-8")]
+    assert told == []
+
+
 def test_every_link_leads_somewhere(visits, folder, address):
     def broken(visit):
         lost = []
