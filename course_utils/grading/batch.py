@@ -11,9 +11,11 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import math
 import os
 import queue
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -30,6 +32,7 @@ from course_utils.grading.sandbox import NoSandbox, sees, why_no_sandbox
 
 __all__ = ["Folders", "Row", "full_tests", "grade_all", "record", "transaction"]
 
+BEYOND_LIMITS = 900  # seconds on top of twice a submission's limit, for starts and tests
 VERSION = 1  # of how submissions are run: another one makes earlier results out of date
 
 
@@ -167,36 +170,69 @@ def _run(
     done: queue.SimpleQueue = queue.SimpleQueue()
     for task in tasks.items():
         todo.put(task)
-    graders: list[Grader] = []
-    threads = [
-        threading.Thread(target=_work, args=(assignment, todo, done, graders), daemon=True)
-        for _ in range(min(workers, len(tasks)))
-    ]
-    for thread in threads:
-        thread.start()
+    team = [_Worker(assignment, todo, done) for _ in range(min(workers, len(tasks)))]
     try:
-        for _ in tasks:
-            yield done.get()
+        while tasks:
+            try:
+                student, outcome = done.get(timeout=1)
+            except queue.Empty:
+                for worker in [worker for worker in team if worker.hangs()]:
+                    team[team.index(worker)] = _Worker(assignment, todo, done)
+                    worker.give_up()
+                    if tasks.pop(worker.student, None) is not None:
+                        yield worker.student, NotGraded(
+                            "grading it came to no end, and no limit stopped it: please report it"
+                        )
+                continue
+            if student is None:
+                raise outcome
+            if tasks.pop(student, None) is not None:
+                yield student, outcome
     finally:  # also when the batch is interrupted: every sandbox ends before we do
         with contextlib.suppress(queue.Empty):
             while True:
                 todo.get_nowait()
-        for grader in graders:
-            grader.stop()
-        for thread in threads:
-            thread.join()
+        for worker in team:
+            worker.give_up()
+        for worker in team:
+            worker.join(60)
 
 
-def _work(assignment, todo: queue.SimpleQueue, done: queue.SimpleQueue, graders: list) -> None:
-    """A worker: takes submissions until none is left. It starts the next kernels ahead."""
-    with contextlib.closing(ensure_event_loop()), Grader(assignment) as grader:
-        graders.append(grader)
-        while True:
-            try:
-                student, submitted = todo.get_nowait()
-            except queue.Empty:
-                return
-            done.put((student, _try(grader, submitted, ahead=not todo.empty())))
+class _Worker(threading.Thread):
+    """Takes submissions until none is left. It starts the next kernels ahead."""
+
+    def __init__(self, assignment, todo: queue.SimpleQueue, done: queue.SimpleQueue) -> None:
+        super().__init__(daemon=True)
+        self.assignment, self.todo, self.done = assignment, todo, done
+        self.grader: Grader | None = None
+        self.student, self.since = "", math.inf  # whom it grades, and since when
+        self.start()
+
+    def run(self) -> None:
+        try:
+            with contextlib.closing(ensure_event_loop()), Grader(self.assignment) as self.grader:
+                self._work(self.grader)
+        except Exception as error:  # it could not even begin
+            self.done.put((None, error))
+
+    def _work(self, grader: Grader) -> None:
+        with contextlib.suppress(queue.Empty):
+            while not grader.stopped:
+                self.student, submitted = self.todo.get_nowait()
+                self.since = time.monotonic()
+                outcome = _try(grader, submitted, ahead=not self.todo.empty())
+                self.since = math.inf
+                self.done.put((self.student, outcome))
+
+    def hangs(self) -> bool:
+        """Whether a submission has taken more time than all limits together give it."""
+        longest = 2 * self.assignment.limits.total_seconds + BEYOND_LIMITS
+        return time.monotonic() - self.since > longest
+
+    def give_up(self) -> None:
+        """End what it runs; it starts nothing more."""
+        if self.grader is not None:
+            self.grader.stop()
 
 
 def _try(grader: Grader, submitted: bytes, ahead: bool = False) -> Graded | Exception:

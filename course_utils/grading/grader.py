@@ -11,9 +11,11 @@ from __future__ import annotations
 
 import base64
 import binascii
+import contextlib
 import json
 import os
 import shutil
+import subprocess
 import tempfile
 import time
 from collections.abc import Mapping
@@ -28,7 +30,7 @@ from IPython.core.inputtransformer2 import TransformerManager
 from course_utils.grading.checker import names_defined
 from course_utils.grading.intake import Unreadable, rebuild
 from course_utils.grading.provisioner import connect, sandboxed_kernel
-from course_utils.grading.sandbox import Limits, Sandbox, Watch
+from course_utils.grading.sandbox import Limits, Sandbox, Watch, kill_tree
 
 __all__ = ["Assignment", "Graded", "Grader", "NotGraded", "not_done"]
 
@@ -215,7 +217,14 @@ class Kernel:
         self.watch.close()
         self.client.stop_channels()
         self.client.context.destroy(linger=0)
-        self.manager.shutdown_kernel(now=True)
+        # Not manager.shutdown_kernel: it first sends an interrupt, and waits for ever where the
+        # submission has cut the line that it sends on.
+        with contextlib.suppress(psutil.NoSuchProcess):
+            kill_tree(psutil.Process(self.process.pid))
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self.process.wait(timeout=10)
+        self.process.stderr.close()
+        self.manager.cleanup_resources()
 
 
 class Outputs:

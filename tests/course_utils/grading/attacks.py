@@ -268,6 +268,11 @@ def bringing_down(blank):
             "import os\nfor fd in range(3, 256):\n"
             "    try: os.set_blocking(fd, False); os.write(fd, b'\\xff' * 5000)\n"
             "    except OSError: pass"),
+        "every_line_cut_and_no_end": spoilt(
+            "import os, stat\nfor fd in range(3, 256):\n"
+            "    try:\n        if stat.S_ISSOCK(os.fstat(fd).st_mode):\n"
+            "            os.set_blocking(fd, False)\n            os.write(fd, b'\\xff' * 5000)\n"
+            "    except OSError: pass\nwhile True: pass"),
         "many_files": spoilt("n = 0\nwhile True:\n    open(f'/tmp/{n}', 'w')\n    n += 1"),
         "many_slow_cells": spoilt(*["import time\ntime.sleep(1)"] * 60),
         "many_outputs": spoilt(*[f"print({n}, 'y' * 900_000)" for n in range(20)]),

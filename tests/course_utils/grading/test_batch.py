@@ -9,8 +9,10 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import psutil
 import pytest
@@ -21,7 +23,7 @@ from sqlalchemy.orm import Session
 from course_utils.grading import batch
 from course_utils.grading.batch import Row, grade_all, record, transaction
 from course_utils.grading.grader import PREFIX, Grader, NotGraded
-from course_utils.grading.sandbox import why_no_sandbox
+from course_utils.grading.sandbox import Limits, why_no_sandbox
 from tests.course_utils.grading.toy import ALL, hand_in, make_course, released, right
 
 ROOT = Path(batch.__file__).parents[2]
@@ -183,6 +185,54 @@ def test_a_grade_given_by_hand_is_kept(course):
     folders.state("ada").unlink()
     grade_all(folders, assignment, db_url)
     assert dict(scores(db_url))["ada"] == ALL + 2
+
+
+# ------------------------------------------------------------------ workers that fail
+
+
+class FakeGrader:
+    """Takes what the submission says for a grade; "hang" never comes back, "boom" fails."""
+
+    def __init__(self, assignment):
+        self.stopped = False
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        pass
+
+    def stop(self):
+        self.stopped = True
+
+    def grade(self, submitted, ahead):
+        if submitted == b"boom":
+            raise OSError("no disk")
+        if submitted == b"hang":
+            threading.Event().wait()
+        return submitted
+
+
+def test_a_worker_that_hangs_is_given_up_and_the_others_are_graded(monkeypatch):
+    monkeypatch.setattr(batch, "Grader", FakeGrader)
+    monkeypatch.setattr(batch, "BEYOND_LIMITS", 0.5)
+    assignment = SimpleNamespace(limits=Limits(total_seconds=0.25))
+    said = {"a": b"1", "b": b"hang", "c": b"3", "d": b"hang", "e": b"boom", "f": b"6"}
+    waiting = {student: ("digest", submitted) for student, submitted in said.items()}
+    outcomes = dict(batch._run(assignment, waiting, 1, None))
+    assert list(outcomes) == sorted(said)  # one worker: in their order, none twice
+    assert [outcomes[student] for student in "acf"] == [b"1", b"3", b"6"]
+    assert all("came to no end" in str(outcomes[student]) for student in "bd")
+    assert "no disk" in str(outcomes["e"]) and isinstance(outcomes["e"], NotGraded)
+
+
+def test_workers_that_cannot_begin_end_the_batch_with_the_reason(monkeypatch):
+    def no_grader(assignment):
+        raise OSError("no space left on device")
+
+    monkeypatch.setattr(batch, "Grader", no_grader)
+    with pytest.raises(OSError, match="no space left"):
+        list(batch._run(None, {"ada": ("digest", b"")}, 2, None))
 
 
 # ------------------------------------------------------------------ really killed

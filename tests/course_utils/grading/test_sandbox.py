@@ -1,19 +1,24 @@
 """What is seen and what can be done in the sandbox, and what happens where there is none."""
 
+import contextlib
 import os
 import shutil
 import struct
 import subprocess
 import sys
+import tempfile
+import threading
 import time
 from pathlib import Path
 
 import psutil
 import pytest
+import zmq
+from jupyter_core.utils import ensure_event_loop
 
 import course_utils
 from course_utils.grading import sandbox
-from course_utils.grading.grader import Assignment, Grader
+from course_utils.grading.grader import Assignment, Grader, Kernel
 from course_utils.grading.provisioner import sandboxed_kernel
 from course_utils.grading.sandbox import (
     MB,
@@ -145,6 +150,27 @@ def test_killing_a_tree_leaves_nothing_of_it():
 
 
 # ------------------------------------------------------------------ where there is none
+
+
+@needs_sandbox
+def test_a_kernel_is_ended_although_it_takes_no_message(monkeypatch):
+    with tempfile.TemporaryDirectory() as folder, zmq.Context() as context:
+        kernel = Kernel(Sandbox(), Path(folder) / "k", "the submission", True, [], 1)
+        kernel.wait()
+        cut = context.socket(zmq.DEALER)  # nobody at its other end: what is sent here waits
+        monkeypatch.setattr(kernel.manager, "_control_socket", cut)
+
+        def end():
+            with contextlib.closing(ensure_event_loop()):
+                kernel.close()
+
+        ending = threading.Thread(target=end, daemon=True)
+        ending.start()
+        ending.join(30)
+        ended = not ending.is_alive() and kernel.process.poll() is not None
+        kernel.process.kill()
+        cut.close(linger=0)
+        assert ended
 
 
 @pytest.fixture
