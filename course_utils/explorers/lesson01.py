@@ -13,7 +13,7 @@ import numpy as np
 from matplotlib.collections import PolyCollection
 
 from course_utils.differentiation import derivative
-from course_utils.explore import Live, Lookup, live, lookup
+from course_utils.explore import Lookup, lookup
 from course_utils.plots import BLUE, GREEN, GREY, ORANGE, arrow, contours, figure
 from course_utils.surfaces import Surface
 
@@ -87,14 +87,14 @@ def secant(f: Callable, low: float, high: float, *, start: float, name: str = "f
 # ------------------------------------------------------------------ the steepest way
 
 
-def compass_at(surface: Surface, x0: float, x1: float, angles) -> tuple[np.ndarray, np.ndarray]:
-    """The gradient (2,) at (x0, x1), and the slope in each direction of `angles` in degrees."""
-    gradient = surface.gradient(np.array([x0, x1], float))
-    radians = np.deg2rad(np.asarray(angles, float))
-    return gradient, gradient[0] * np.cos(radians) + gradient[1] * np.sin(radians)
+def compass_at(surface: Surface, x0, x1, angles) -> tuple[np.ndarray, np.ndarray]:
+    """The gradient (..., 2) at (x0, x1), and the slope towards `angles`, in degrees."""
+    places = np.stack(np.broadcast_arrays(np.asarray(x0, float), np.asarray(x1, float)), -1)
+    gradient, radians = surface.gradient(places), np.deg2rad(angles)
+    return gradient, gradient[..., 0] * np.cos(radians) + gradient[..., 1] * np.sin(radians)
 
 
-def compass(surface: Surface) -> Live:
+def compass(surface: Surface) -> Lookup:
     """Stand anywhere on a map, look in any direction, and read how steep it is there."""
     alt = (f"Left: map of the {surface.name} with the gradient at a point and a direction to look "
            "in. Right: the slope in every direction, with the chosen one marked.")
@@ -106,46 +106,41 @@ def compass(surface: Surface) -> Live:
     needle, = land.plot([], [], color=ORANGE, linewidth=2.5, label="gradient")
     look, = land.plot([], [], color=BLUE, linewidth=2, linestyle="--", label="direction")
     spot, = land.plot([], [], color="black", marker="o", linestyle="none", label="you")
-    angles = np.arange(0, 361, 3)
-    corners = np.array([[left, low], [left, high], [right, low], [right, high]])
-    steepest = np.linalg.norm(surface.gradient(corners), axis=-1).max()
     slopes, = rose.plot([], [], color=ORANGE, label="slope in each direction")
     here, = rose.plot([], [], color=BLUE, marker="o", markersize=8, linestyle="none",
                       label="the direction you look in")
+
+    controls = {"x0": np.linspace(left, right, 41), "x1": np.linspace(low, high, 41),
+                "angle": np.arange(0, 361, 5)}
+    x0, x1, angle = np.meshgrid(*controls.values(), indexing="ij", sparse=True)
+    gradient, slope = compass_at(surface, x0, x1, angle)
+    radians = np.deg2rad(angle)
+    size = np.linalg.norm(gradient, axis=-1)
+    unit = gradient / np.where(size > 0, size, 1)[..., None]
+    # + 0.0 turns −0 into 0, so that the line of text is the same on every machine
+    g0, g1 = np.moveaxis(gradient.round(2) + 0.0, -1, 0)
+    toward = np.char.mod("pointing to %.0f°", np.rad2deg(np.arctan2(g1, g0)).round() % 360)
+
     rose.axhline(0, color=GREY, linewidth=1)
-    rose.set(xlim=(0, 360), ylim=(-1.05 * steepest, 1.5 * steepest), xlabel="direction in degrees",
-             ylabel="slope", xticks=range(0, 361, 90))
+    rose.set(xlim=(0, 360), ylim=(-1.05 * size.max(), 1.5 * size.max()), ylabel="slope",
+             xlabel="direction in degrees", xticks=range(0, 361, 90))
     land.legend(handles=[needle, look], loc="upper left")
     rose.legend(handles=[slopes, here], loc="upper right")
-
-    def update(x0, x1, angle):
-        gradient, every = compass_at(surface, x0, x1, angles)
-        _, [slope] = compass_at(surface, x0, x1, [angle])
-        size = np.linalg.norm(gradient)
-        unit = gradient / size if size > 0 else np.zeros(2)
-        radians = np.deg2rad(angle)
-        needle.set_data(*arrow(x0, x1, *(length * unit)))
-        look.set_data(*arrow(x0, x1, length * np.cos(radians), length * np.sin(radians)))
-        spot.set_data([x0], [x1])
-        slopes.set_data(angles, every)
-        here.set_data([angle], [slope])
-        # + 0.0 turns −0 into 0, so that the line of text is the same on every machine
-        g0, g1, felt = np.round([*gradient, slope], 2) + 0.0
-        toward = np.rad2deg(np.arctan2(g1, g0)) % 360
-        pointing = f"pointing to {toward:.0f}°" if size > 0 else "no direction: level ground"
-        return (f"gradient ({g0:.2f}, {g1:.2f}), size {size:.2f}, {pointing}; "
-                f"slope towards {angle:.0f}°: {felt:.2f}")
-
-    def on_click(x, y, axes):
-        if axes is land:
-            return {"x0": float(np.clip(x, left, right)), "x1": float(np.clip(y, low, high))}
-        return {"angle": float(np.clip(x, 0, 360))}
-
-    return live(
-        fig, update, [needle, look, spot, slopes, here], on_click=on_click, play="angle", alt=alt,
+    return lookup(
+        fig,
+        {needle: arrow(x0, x1, *np.moveaxis(length * unit, -1, 0)),
+         look: (x0[..., None] + [0, length] * np.cos(radians)[..., None],
+                x1[..., None] + [0, length] * np.sin(radians)[..., None]),
+         spot: (x0[..., None], x1[..., None]),
+         slopes: (controls["angle"], slope[:, :, None]),
+         here: (angle[..., None], slope[..., None])},
+        drag={land: ("x0", "x1"), rose: ("angle", None)}, play="angle", alt=alt,
+        values={"g0": g0, "g1": g1, "size": size.round(2), "slope": slope.round(2) + 0.0,
+                "pointing": np.where(size > 0, toward, "no direction: level ground")},
+        status="gradient ({g0}, {g1}), size {size}, {pointing}; slope towards {angle}°: {slope}",
         start={"x0": left + 0.75 * (right - left), "x1": low + 0.7 * (high - low), "angle": 120},
         labels={"x0": "position x₀", "x1": "position x₁", "angle": "direction in degrees"},
-        x0=np.linspace(left, right, 41), x1=np.linspace(low, high, 41), angle=angles,
+        **controls,
     )
 
 

@@ -129,17 +129,34 @@ def test_compass_at_equals_a_tiny_step_in_each_direction():
         np.testing.assert_allclose(slopes, felt, atol=1e-3)
 
 
-def test_a_click_on_the_compass_map_moves_you_there_and_on_the_rose_turns_you(explorer):
-    shown = explorer["compass"]
-    land, rose = shown.figure.axes
-    assert shown.click(1.25, -2.5, land) == {"x0": 1.25, "x1": -2.5}
-    assert shown.click(90.0, 3.0, rose) == {"angle": 90.0}
-    assert shown.click(99.0, 0.0, land) == {"x0": 5.0, "x1": 0.0}  # the edge of the map
+def test_the_compass_draws_what_compass_at_says(explorer):
+    shown, rng = explorer["compass"], np.random.default_rng(5)
+    for _ in range(20):
+        at = {name: values[rng.integers(len(values))] for name, values in shown.controls.items()}
+        place = np.array([at["x0"], at["x1"]])
+        gradient, slope = compass_at(BOWL, *place, at["angle"])
+        frame = shown.frame(**at)
+        np.testing.assert_allclose(np.ravel(frame["you"]), place, atol=0.01)
+        radians = np.deg2rad(at["angle"])
+        ahead = np.diff(frame["direction"])[:, 0]
+        np.testing.assert_allclose(ahead, [2.2 * np.cos(radians), 2.2 * np.sin(radians)], atol=0.02)
+        tip = np.array(frame["gradient"])[:, 1] - place  # of one length everywhere
+        np.testing.assert_allclose(tip, 2.2 * gradient / np.linalg.norm(gradient), atol=0.02)
+        dot = np.ravel(frame["the direction you look in"])
+        np.testing.assert_allclose(dot, [at["angle"], slope], atol=0.1)
+        angles, slopes = frame["slope in each direction"]
+        np.testing.assert_allclose(slopes, compass_at(BOWL, *place, angles)[1], atol=0.05)
+
+
+def test_dragging_on_the_compass_map_moves_you_and_on_the_rose_turns_you(explorer):
+    moved = [[zone and zone["name"] for zone in axes["controls"]]
+             for axes in explorer["compass"].spec["drag"]]
+    assert moved == [["x0", "x1"], ["angle", None]]
 
 
 def test_compass_at_the_lowest_point_has_no_direction(explorer):
     assert explorer["compass"].status(x0=0.0, x1=0.0, angle=0) == (
-        "gradient (0.00, 0.00), size 0.00, no direction: level ground; slope towards 0°: 0.00"
+        "gradient (0, 0), size 0, no direction: level ground; slope towards 0°: 0"
     )
 
 
