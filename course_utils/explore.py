@@ -461,9 +461,9 @@ def png(fig: Figure) -> bytes:
     256 colours are enough for a figure, and make its file about a third as large.
     """
     raw = io.BytesIO()
-    fig.savefig(raw, format="rgba", dpi=CSS_DPI * PIXELS_PER_CSS)
-    size = tuple(round(side * CSS_DPI * PIXELS_PER_CSS) for side in fig.get_size_inches())
-    pixels = Image.frombytes("RGBA", size, raw.getvalue()).convert("RGB")
+    # Left as large as it is: it is opened again at once, and knows its size in whole pixels.
+    fig.savefig(raw, format="png", dpi=CSS_DPI * PIXELS_PER_CSS, pil_kwargs={"compress_level": 0})
+    pixels = Image.open(raw).convert("RGB")
     buffer = io.BytesIO()
     pixels.quantize(256, Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE).save(
         buffer, format="PNG", optimize=True)

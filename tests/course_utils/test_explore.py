@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from matplotlib.collections import PolyCollection
+from matplotlib.figure import Figure
 
 from course_utils import explore
 from course_utils.explore import live, lookup
@@ -192,6 +193,10 @@ def test_the_stage_leaves_the_actors_out_and_the_still_picture_has_them():
     assert len(LOOKUP.stage) < len(data["image/png"]) * 3 / 4
     assert data["text/plain"] == "Explorer: sine 0.1 ends at 0.841"
     assert data["application/vnd.jupyter.widget-view+json"]["model_id"] == LOOKUP.model_id
+
+
+def test_a_figure_of_no_whole_number_of_pixels_is_drawn_all_the_same():
+    assert explore.png(Figure(figsize=(3.3335, 2.0))).startswith(b"\x89PNG")
 
 
 def test_the_still_picture_is_the_same_bytes_each_time():

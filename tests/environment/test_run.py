@@ -375,6 +375,8 @@ def test_tests_end_in_one_pytest_with_the_readers_own_arguments(monkeypatch):
     assert command[:3] == ["newest python", "-m", "pytest"] and "--nbval" in command
     assert command[-3:] == ["-k", "optimizers", "-x"]
     assert variables == {"OMP_NUM_THREADS": "1"}
+    assert run.main(["test", "--lowest"]) == 0
+    assert run.NOT_OURS == calls[-1][0][-2:] and run.NOT_OURS[0] not in command
 
 
 def test_to_hand_over_is_to_become_the_program_with_its_exit_code():
