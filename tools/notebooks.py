@@ -24,6 +24,7 @@ import nbformat
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 from nbformat import NotebookNode
+from traitlets.config import Config
 
 __all__ = [
     "NotebookError", "build", "canonical", "execute", "find", "kernel_environment", "rerun",
@@ -123,8 +124,12 @@ def _run(
     errors = []
     with tempfile.TemporaryDirectory() as settings:
         environment = {**os.environ, **kernel_environment(), "IPYTHONDIR": settings}
+        config = Config()
+        if os.name == "posix":  # files: a free port may be taken before the kernel opens it
+            config.KernelManager.update(transport="ipc", ip=os.path.join(settings, "kernel"))
         client = NotebookClient(
             versions[0], timeout=CELL_TIMEOUT, kernel_name="python3", record_timing=False,
+            config=config,
             resources={"metadata": {"path": str(cwd)}},
             extra_arguments=["--IPKernelApp.log_level=40"],  # errors only
         )  # fmt: skip

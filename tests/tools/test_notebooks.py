@@ -10,7 +10,16 @@ import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
 from tools import notebooks
-from tools.notebooks import NotebookError, build, canonical, find, rerun, to_text, with_seed
+from tools.notebooks import (
+    NotebookError,
+    build,
+    canonical,
+    execute,
+    find,
+    rerun,
+    to_text,
+    with_seed,
+)
 
 LESSON = """\
 import sys, warnings
@@ -237,6 +246,13 @@ def test_an_unknown_name_is_answered_with_those_there_are(tmp_path, capsys):
 
 
 # --- other seeds -------------------------------------------------------------------------------
+
+
+@pytest.mark.skipif(os.name != "posix", reason="elsewhere kernels have ports alone")
+def test_the_kernel_opens_no_port_that_another_program_could_take_first():
+    asks = "from ipykernel.connect import get_connection_info\nprint(get_connection_info())"
+    (output,) = execute(notebook(asks)).cells[1].outputs
+    assert '"transport": "ipc"' in output.text
 
 
 def test_each_seed_is_run_in_an_empty_namespace_and_each_failure_is_reported(tmp_path):
