@@ -45,6 +45,7 @@ add_module_names = False
 
 html_theme = "sphinx_book_theme"
 html_title = "Descent"
+html_favicon = "_static/favicon.svg"  # without one, browsers ask for a file that is not there
 html_static_path = ["_static"]  # tools/site.py adds the folder of what it made
 html_css_files = ["explore.css", "site.css"]
 html_js_files = [(name, {"defer": "defer"}) for name in ("explore.js", "site.js")]

@@ -30,6 +30,7 @@ CODE, PAGE_WITH_CODE = ".highlight", f"notebooks/{LESSON_NAMES[0]}.html"
 
 LOOK = """() => ({
     links: [...document.links].map((a) => a.href),
+    icon: document.querySelector('link[rel~=icon]')?.href,
     ids: [...document.querySelectorAll('[id], a[name]')].map((e) => e.id || e.name),
     images: [...document.images].map((i) => [i.src, i.alt, i.complete && i.naturalWidth > 0]),
     formulas: [...document.querySelectorAll('.math')].map((e) => e.querySelector('math') !== null
@@ -180,6 +181,12 @@ def test_every_lesson_and_every_kind_of_page_is_there(visits):
 
 def test_no_page_asks_another_server_or_writes_an_error(visits):
     assert over(visits, lambda visit: visit["troubles"]) == {}
+
+
+def test_every_page_has_an_icon_so_that_no_browser_asks_for_one_in_vain(visits, folder, address):
+    icons = {visit["icon"] for visit in visits.values()}
+    assert len(icons) == 1
+    assert (folder / icons.pop().removeprefix(address)).is_file()
 
 
 def test_no_page_tells_where_it_was_built(visits, folder):
