@@ -380,7 +380,8 @@ def test_play_is_named_by_what_it_does_and_the_status_is_quiet_meanwhile(lab, ce
     offers("Play", "polite")
     played = explorer.controls[0 if cell == DRAGGED else 2]
     explorer.press(played, "End")
-    explorer.press(played, "ArrowLeft")
+    for _ in range(3):  # steps of half a second: long enough to be seen playing
+        explorer.press(played, "ArrowLeft")
     explorer.press(button, "Space")
     offers("Pause", "off")
     offers("Play", "polite")  # at the last value it ends by itself
