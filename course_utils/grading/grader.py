@@ -219,8 +219,7 @@ class Kernel:
         self.client.context.destroy(linger=0)
         # Not manager.shutdown_kernel: it first sends an interrupt, and waits for ever where the
         # submission has cut the line that it sends on.
-        with contextlib.suppress(psutil.NoSuchProcess):
-            kill_tree(psutil.Process(self.process.pid))
+        kill_tree(self.watch.root)  # knows it by its start, too: its number may be another's by now
         with contextlib.suppress(subprocess.TimeoutExpired):
             self.process.wait(timeout=10)
         self.process.stderr.close()
