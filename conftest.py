@@ -31,8 +31,13 @@ IPyNbCell.compare_outputs = compare_without_repeated_pictures
 def pytest_terminal_summary(terminalreporter):
     """Show what tests measured, from whichever process they ran in."""
     reports = terminalreporter.getreports("passed")
-    lines = [text for report in reports if getattr(report, "when", "") == "call"
-             for name, text in report.user_properties if name == "measured"]
+    lines = [
+        text
+        for report in reports
+        if getattr(report, "when", "") == "call"
+        for name, text in report.user_properties
+        if name == "measured"
+    ]
     if lines:
         terminalreporter.section("measured")
         for line in lines:

@@ -101,8 +101,11 @@ def lock(options, extra):
     python = set_up(groups(), "newest")
     frozen = subprocess.run(
         [python, "-m", "pip", "freeze", "--exclude-editable"],
-        env=environment(), check=True, stdout=subprocess.PIPE, encoding="utf-8",
-    ).stdout  # fmt: skip
+        env=environment(),
+        check=True,
+        stdout=subprocess.PIPE,
+        encoding="utf-8",
+    ).stdout
     frozen = re.sub(r"\+cpu$", "", frozen, flags=re.M)  # other systems have no such local part
     constraints = ROOT / "constraints.txt"
     header = [line for line in read(constraints).splitlines() if line.startswith("#")]
@@ -184,8 +187,11 @@ def works(python):
     try:
         done = subprocess.run(
             [str(python), "-c", code],
-            stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, encoding="utf-8", timeout=60,
-        )  # fmt: skip
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            encoding="utf-8",
+            timeout=60,
+        )
     except (OSError, subprocess.TimeoutExpired):
         return False
     return done.returncode == 0 and done.stdout.split() == [str(n) for n in sys.version_info[:2]]
@@ -314,9 +320,15 @@ def watch(title, command, log, hopeless, variables):
     """The body of `attempt`, in an environment of these variables."""
     start, shown, at, output = time.monotonic(), 0.0, "starting", []
     child = subprocess.Popen(
-        command, cwd=str(ROOT), env=variables, stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, encoding="utf-8", errors="replace",
-    )  # fmt: skip
+        command,
+        cwd=str(ROOT),
+        env=variables,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        encoding="utf-8",
+        errors="replace",
+    )
     try:
         with open(log, "a", encoding="utf-8") as file:
             file.write(f"$ {' '.join(command)}\n")
@@ -494,9 +506,13 @@ def parser():
     ends = made[test].add_mutually_exclusive_group()
     for end in ("lowest", "newest"):
         ends.add_argument(
-            f"--{end}", dest="versions", action="store_const", const=end, default="pinned",
+            f"--{end}",
+            dest="versions",
+            action="store_const",
+            const=end,
+            default="pinned",
             help=f"with the {end} versions that pyproject.toml allows, in .venv-{end}",
-        )  # fmt: skip
+        )
     return top
 
 

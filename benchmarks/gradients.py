@@ -94,6 +94,11 @@ def report(sizes=(100, 1_000, 10_000), rounds=5) -> str:
             slower = slowdowns(ours, ways | {"bare": bare_function(f, x)}, rounds)
             most = slower["element loop"] / slower.pop("bare")
             rows.append([title, f"{n:,}", *map(figure, slower.values()), figure(most)])
-    head = ["function", "n", "element loop (2n calls)", "`approx_fprime` (n + 1 calls)",
-            "loop ÷ bare function"]
+    head = [
+        "function",
+        "n",
+        "element loop (2n calls)",
+        "`approx_fprime` (n + 1 calls)",
+        "loop ÷ bare function",
+    ]
     return table(head, rows)

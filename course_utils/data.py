@@ -19,8 +19,16 @@ from pathlib import Path
 
 import numpy as np
 
-__all__ = ["digits", "line", "noisy_curve", "moons", "spirals", "split", "minibatches",
-           "confidence_interval"]
+__all__ = [
+    "digits",
+    "line",
+    "noisy_curve",
+    "moons",
+    "spirals",
+    "split",
+    "minibatches",
+    "confidence_interval",
+]
 
 Arrays = tuple[np.ndarray, np.ndarray]
 
@@ -100,9 +108,7 @@ def moons(rng: np.random.Generator, n: int, noise: float = 0.1) -> Arrays:
     return X + noise * rng.normal(size=(n, 2)), y
 
 
-def spirals(
-    rng: np.random.Generator, n: int, noise: float = 0.02, turns: float = 1.5
-) -> Arrays:
+def spirals(rng: np.random.Generator, n: int, noise: float = 0.02, turns: float = 1.5) -> Arrays:
     """n points on two spirals wound into each other: hard for a small network.
 
     At radius r, uniform in [0.1, 1), the arm of class y has the angle 2π · turns · r + π y; then
@@ -189,7 +195,7 @@ def minibatches(rng: np.random.Generator, n: int, batch_size: int) -> list[np.nd
             "is (rng, n, batch_size), and batch_size=n is the full batch"
         )
     order = rng.permutation(n)
-    return [order[start:start + batch_size] for start in range(0, n, batch_size)]
+    return [order[start : start + batch_size] for start in range(0, n, batch_size)]
 
 
 # ---------------------------------------------------------------------------------------------
@@ -197,8 +203,27 @@ def minibatches(rng: np.random.Generator, n: int, batch_size: int) -> list[np.nd
 # ---------------------------------------------------------------------------------------------
 
 # The 97.5 % points of Student's t distribution with 1, 2, … 19 degrees of freedom.
-_STUDENT = [12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228,
-            2.201, 2.179, 2.160, 2.145, 2.131, 2.120, 2.110, 2.101, 2.093]
+_STUDENT = [
+    12.706,
+    4.303,
+    3.182,
+    2.776,
+    2.571,
+    2.447,
+    2.365,
+    2.306,
+    2.262,
+    2.228,
+    2.201,
+    2.179,
+    2.160,
+    2.145,
+    2.131,
+    2.120,
+    2.110,
+    2.101,
+    2.093,
+]
 
 
 def confidence_interval(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -185,8 +185,9 @@ def gradient(
 
     coordinates = np.arange(size)
     if scheme == "complex":
-        values = _values(f, x, coordinates[:, None], (centre + 1j * step)[:, None],
-                         batched, max_bytes, who)
+        values = _values(
+            f, x, coordinates[:, None], (centre + 1j * step)[:, None], batched, max_bytes, who
+        )
         partials = values.imag / step
     else:
         upper, lower = _nodes(centre, step, scheme, who)
@@ -194,8 +195,9 @@ def gradient(
         here = {"forward": (upper, centre[:1]), "backward": (centre[:1], lower)}
         plus, minus = here.get(scheme, (upper, lower))
         columns = np.concatenate([coordinates[: len(plus)], coordinates[: len(minus)]])
-        values = _values(f, x, columns[:, None], np.concatenate([plus, minus])[:, None],
-                         batched, max_bytes, who)
+        values = _values(
+            f, x, columns[:, None], np.concatenate([plus, minus])[:, None], batched, max_bytes, who
+        )
         partials = (values[: len(plus)] - values[len(plus) :]) / (upper - lower)
     return np.moveaxis(partials, 0, -1).reshape(x.shape)[()]
 
@@ -234,11 +236,14 @@ def hessian(
 
     i, j = np.triu_indices(size)
     both = (i == j).reshape(-1, *[1] * (centre.ndim - 1))  # on the diagonal the steps add up
-    shifted = np.concatenate([
-        np.stack([centre[i] + (s + t * both) * step[i],
-                  centre[j] + (t + s * both) * step[j]], axis=1)
-        for s, t in [(1, 1), (1, -1), (-1, 1), (-1, -1)]
-    ])
+    shifted = np.concatenate(
+        [
+            np.stack(
+                [centre[i] + (s + t * both) * step[i], centre[j] + (t + s * both) * step[j]], axis=1
+            )
+            for s, t in [(1, 1), (1, -1), (-1, 1), (-1, -1)]
+        ]
+    )
     columns = np.tile(np.stack([i, j], axis=1), (4, 1))
     values = _values(f, x, columns, shifted, batched, _BLOCK_BYTES, who)
     pp, pm, mp, mm = values.reshape(4, len(i), *values.shape[1:])
@@ -281,11 +286,14 @@ def directional_derivative(
     x = _checked_point(f, x, who)
     along = np.asarray(direction)
     if along.shape != x.shape:
-        raise ValueError(f"{who}: direction has shape {along.shape}, but x has {x.shape}; "
-                         "a direction needs one component for each element of x")
+        raise ValueError(
+            f"{who}: direction has shape {along.shape}, but x has {x.shape}; "
+            "a direction needs one component for each element of x"
+        )
     if along.dtype.kind not in "iuf" or not np.all(np.isfinite(along)) or not np.any(along):
-        raise ValueError(f"{who}: direction must have finite real numbers, not all zero, "
-                         f"got {_brief(direction)}")
+        raise ValueError(
+            f"{who}: direction must have finite real numbers, not all zero, got {_brief(direction)}"
+        )
     along = along.astype(x.dtype)
     if h is None:
         scale = max(1, np.max(np.abs(x))) / np.max(np.abs(along))
@@ -330,9 +338,11 @@ class GradientCheck:
         if self.ok:
             return f"✓ the gradient agrees with differences ({error})"
         where = ", ".join(str(i) for i in self.worst_index)
-        return (f"✗ the gradient differs from differences ({error}): at [{where}] it says "
-                f"{self.analytic[self.worst_index]:.3g}, differences say "
-                f"{self.numerical[self.worst_index]:.3g}")
+        return (
+            f"✗ the gradient differs from differences ({error}): at [{where}] it says "
+            f"{self.analytic[self.worst_index]:.3g}, differences say "
+            f"{self.numerical[self.worst_index]:.3g}"
+        )
 
 
 def check_gradient(
@@ -374,14 +384,18 @@ def check_gradient(
     """
     who = "check_gradient(f, grad, x)"
     x = _checked_point(f, x, who)
-    advice = ("a difference of two float32 values keeps three or four digits only; check in "
-              "float64, e.g. x.astype(np.float64), or model.double() in PyTorch")
+    advice = (
+        "a difference of two float32 values keeps three or four digits only; check in "
+        "float64, e.g. x.astype(np.float64), or model.double() in PyTorch"
+    )
     if x.dtype == np.float32:
         raise TypeError(f"{who}: x is float32: {advice}")
     analytic = np.asarray(grad(x.copy()) if callable(grad) else grad)
     if analytic.dtype.kind not in "iuf" or analytic.shape != x.shape:
-        raise ValueError(f"{who}: grad is {analytic.dtype} of shape {analytic.shape}, expected "
-                         f"real numbers of x's shape {x.shape}")
+        raise ValueError(
+            f"{who}: grad is {analytic.dtype} of shape {analytic.shape}, expected "
+            f"real numbers of x's shape {x.shape}"
+        )
     if not np.all(np.isfinite(analytic)):
         raise ValueError(f"{who}: grad has NaN or infinity: {_brief(analytic)}")
     analytic = analytic.astype(x.dtype)
@@ -395,8 +409,10 @@ def check_gradient(
         step = _checked_step(None, x, "central", who)
     else:
         if isinstance(directions, bool) or not isinstance(directions, int) or directions < 1:
-            raise ValueError(f"{who}: directions is {directions!r}, expected None (every partial "
-                             "derivative) or a whole number of random directions ≥ 1")
+            raise ValueError(
+                f"{who}: directions is {directions!r}, expected None (every partial "
+                "derivative) or a whole number of random directions ≥ 1"
+            )
         rng = np.random.default_rng(0) if rng is None else rng
         vectors = rng.standard_normal((directions, *x.shape))
         lengths = np.sqrt(np.sum(vectors**2, axis=tuple(range(1, vectors.ndim)), keepdims=True))
@@ -424,8 +440,9 @@ def check_gradient(
 
 # --- evaluating f ---------------------------------------------------------------------------
 
-_ONE_NUMBER = "; f must return one number. For a function that acts element by element use " \
-              "derivative(f, x)"
+_ONE_NUMBER = (
+    "; f must return one number. For a function that acts element by element use derivative(f, x)"
+)
 
 
 def _values(
@@ -451,12 +468,15 @@ def _values(
         copies[places] = new
         replaced = np.count_nonzero(copies != old)
         if batched:
-            hint = ("; with batched=True f maps (..., n) to (...): did you forget axis=-1, or "
-                    "write x[0] for x[..., 0]?")
+            hint = (
+                "; with batched=True f maps (..., n) to (...): did you forget axis=-1, or "
+                "write x[0] for x[..., 0]?"
+            )
             result = _call(f, copies, copies.shape[:-1], who, hint)
         else:
-            result = np.array([_call(f, c.reshape(x.shape)[()], (), who, _ONE_NUMBER)
-                               for c in copies])
+            result = np.array(
+                [_call(f, c.reshape(x.shape)[()], (), who, _ONE_NUMBER) for c in copies]
+            )
         unchanged = np.array_equal(copies[places], new)
         _refuse_mutation(unchanged and np.count_nonzero(copies != old) == replaced, who)
         results.append(result)
@@ -485,8 +505,10 @@ def _call(
     try:
         result = f(point)
     except Exception as error:
-        error.add_note(f"{who}: this happened inside f, called with {point.dtype} numbers of "
-                       f"shape {np.shape(point)}{hint}")
+        error.add_note(
+            f"{who}: this happened inside f, called with {point.dtype} numbers of "
+            f"shape {np.shape(point)}{hint}"
+        )
         if complex_step:
             error.add_note('If f cannot compute with complex numbers, use scheme="central"')
         raise
@@ -497,32 +519,39 @@ def _call(
     except ValueError:
         raise ValueError(f"{who}: f returned a ragged list, which is no array{hint}") from None
     if values.dtype.kind not in "biufc":
-        raise TypeError(f"{who}: f returned {type(result).__name__} of type {values.dtype}, "
-                        "expected numbers")
+        raise TypeError(
+            f"{who}: f returned {type(result).__name__} of type {values.dtype}, expected numbers"
+        )
     if values.shape != shape:
-        raise ValueError(f"{who}: f returned shape {values.shape} for an argument of shape "
-                         f"{np.shape(point)}, expected shape {shape}{hint}")
+        raise ValueError(
+            f"{who}: f returned shape {values.shape} for an argument of shape "
+            f"{np.shape(point)}, expected shape {shape}{hint}"
+        )
     if complex_step and values.dtype.kind != "c":
-        raise ValueError(f'{who}: with scheme="complex" f gets x + ih, but it returned real '
-                         f"numbers ({values.dtype}): the imaginary part, which carries the "
-                         "derivative, was dropped. np.abs, .real and float() do that; rewrite "
-                         'them or use scheme="central"')
+        raise ValueError(
+            f'{who}: with scheme="complex" f gets x + ih, but it returned real '
+            f"numbers ({values.dtype}): the imaginary part, which carries the "
+            "derivative, was dropped. np.abs, .real and float() do that; rewrite "
+            'them or use scheme="central"'
+        )
     if not complex_step and values.dtype.kind == "c":
-        raise TypeError(f"{who}: f returned complex numbers for real x; differences need a real "
-                        "function. Is there a root or power of a negative number?")
+        raise TypeError(
+            f"{who}: f returned complex numbers for real x; differences need a real "
+            "function. Is there a root or power of a negative number?"
+        )
     return values.astype(np.float64) if values.dtype.kind in "biu" else values
 
 
 def _refuse_mutation(unchanged: bool, who: str) -> None:
     if not unchanged:
-        raise ValueError(f"{who}: f changed its argument, so it computes something else each "
-                         "time it is called with the same array; write x = x + 1, not x += 1, "
-                         "and copy before x[i] = ...")
+        raise ValueError(
+            f"{who}: f changed its argument, so it computes something else each "
+            "time it is called with the same array; write x = x + 1, not x += 1, "
+            "and copy before x[i] = ..."
+        )
 
 
-def _nodes(
-    x: np.ndarray, h: np.ndarray, scheme: str, who: str
-) -> tuple[np.ndarray, np.ndarray]:
+def _nodes(x: np.ndarray, h: np.ndarray, scheme: str, who: str) -> tuple[np.ndarray, np.ndarray]:
     """The upper and the lower point of a difference. Their distance is the step really taken."""
     upper = x if scheme == "backward" else x + h
     lower = x if scheme == "forward" else x - h
@@ -538,8 +567,10 @@ def _nodes(
 def _checked_point(f: Function, x: ArrayLike, who: str) -> np.ndarray:
     """x as an array of its own."""
     if not callable(f):
-        raise TypeError(f"{who}: f is {type(f).__name__}, which cannot be called; pass the "
-                        "function itself, f, and not its value, f(x)")
+        raise TypeError(
+            f"{who}: f is {type(f).__name__}, which cannot be called; pass the "
+            "function itself, f, and not its value, f(x)"
+        )
     x = np.array(x)
     _real_dtype(x.dtype, who)
     if x.size == 0:
@@ -552,16 +583,22 @@ def _checked_point(f: Function, x: ArrayLike, who: str) -> np.ndarray:
 def _real_dtype(dtype: DTypeLike, who: str) -> np.dtype:
     dtype = np.dtype(dtype)
     if dtype.kind in "biu":
-        raise TypeError(f"{who}: x has integers ({dtype}), so x + h is rounded away; "
-                        "pass x.astype(float), or 3.0 for 3")
+        raise TypeError(
+            f"{who}: x has integers ({dtype}), so x + h is rounded away; "
+            "pass x.astype(float), or 3.0 for 3"
+        )
     if dtype.kind == "c":
-        raise TypeError(f"{who}: x is complex ({dtype}); derivatives are taken at real points. "
-                        'For the complex step pass a real x and scheme="complex"')
+        raise TypeError(
+            f"{who}: x is complex ({dtype}); derivatives are taken at real points. "
+            'For the complex step pass a real x and scheme="complex"'
+        )
     if dtype.kind != "f":
         raise TypeError(f"{who}: x is an array of {dtype}, expected real floating-point numbers")
     if dtype.itemsize < 4:
-        raise TypeError(f"{who}: x is {dtype}, which has three significant digits: a difference "
-                        "leaves none; pass x.astype(np.float32) or better np.float64")
+        raise TypeError(
+            f"{who}: x is {dtype}, which has three significant digits: a difference "
+            "leaves none; pass x.astype(np.float32) or better np.float64"
+        )
     return dtype
 
 
@@ -572,13 +609,16 @@ def _checked_step(h: ArrayLike | None, x: np.ndarray, scheme: str, who: str) -> 
         return np.asarray(step, x.dtype)
     given = np.asarray(h)
     if given.dtype.kind not in "iuf" or not np.all(np.isfinite(given)) or np.any(given <= 0):
-        raise ValueError(f"{who}: h is {_brief(h)}, expected a positive number; "
-                         'for a step to the left use scheme="backward"')
+        raise ValueError(
+            f"{who}: h is {_brief(h)}, expected a positive number; "
+            'for a step to the left use scheme="backward"'
+        )
     try:
         step = np.broadcast_to(given, x.shape).astype(x.dtype)
     except ValueError:
-        raise ValueError(f"{who}: h has shape {given.shape}, which does not broadcast to x's "
-                         f"shape {x.shape}") from None
+        raise ValueError(
+            f"{who}: h has shape {given.shape}, which does not broadcast to x's shape {x.shape}"
+        ) from None
     if np.any(step == 0):
         raise _step_too_small(given.reshape(-1)[0], x, who)
     return step
@@ -590,15 +630,19 @@ def _known_scheme(scheme: str, who: str) -> None:
 
 
 def _unknown_scheme(scheme: str, who: str, valid: tuple[str, ...]) -> ValueError:
-    return ValueError(f"{who}: unknown scheme {scheme!r}, expected one of "
-                      + ", ".join(repr(name) for name in valid))
+    return ValueError(
+        f"{who}: unknown scheme {scheme!r}, expected one of "
+        + ", ".join(repr(name) for name in valid)
+    )
 
 
 def _step_too_small(h: ArrayLike, x: np.ndarray, who: str) -> ValueError:
     near = np.max(np.abs(x))
-    return ValueError(f"{who}: h = {float(h):.3g} is too small: x + h == x in {x.dtype} for "
-                      f"|x| = {near:.3g}, where numbers are {np.spacing(near):.1g} apart; "
-                      "leave h out to get a good step")
+    return ValueError(
+        f"{who}: h = {float(h):.3g} is too small: x + h == x in {x.dtype} for "
+        f"|x| = {near:.3g}, where numbers are {np.spacing(near):.1g} apart; "
+        "leave h out to get a good step"
+    )
 
 
 def _points(x: np.ndarray, batched: bool, who: str) -> np.ndarray:
@@ -606,8 +650,10 @@ def _points(x: np.ndarray, batched: bool, who: str) -> np.ndarray:
     if not batched:
         return x.reshape(-1)
     if x.ndim == 0:
-        raise ValueError(f"{who}: with batched=True x has shape (..., n), got a single number; "
-                         "use derivative(f, x), or x of shape (1,)")
+        raise ValueError(
+            f"{who}: with batched=True x has shape (..., n), got a single number; "
+            "use derivative(f, x), or x of shape (1,)"
+        )
     return x
 
 

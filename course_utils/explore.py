@@ -103,8 +103,17 @@ def lookup(
         larger than 32 MiB: the sentence says which.
     """
     return Lookup(
-        fig, list(artists), artists=artists, alt=alt, status=status, values=values or {},
-        reveal=reveal or {}, drag=drag or {}, play=play, start=start or {}, labels=labels or {},
+        fig,
+        list(artists),
+        artists=artists,
+        alt=alt,
+        status=status,
+        values=values or {},
+        reveal=reveal or {},
+        drag=drag or {},
+        play=play,
+        start=start or {},
+        labels=labels or {},
         controls=controls,
     )
 
@@ -131,8 +140,15 @@ def live(
     An error in `update` is shown in the status line; the picture stays.
     """
     return Live(
-        fig, list(artists), update=update, on_click=on_click, alt=alt, play=play,
-        start=start or {}, labels=labels or {}, controls=controls,
+        fig,
+        list(artists),
+        update=update,
+        on_click=on_click,
+        alt=alt,
+        play=play,
+        start=start or {},
+        labels=labels or {},
+        controls=controls,
     )
 
 
@@ -163,8 +179,11 @@ class Explorer(anywidget.AnyWidget):
         if len(self.artists) != len(moving):
             raise ValueError("two moving artists have the same label: give each its own")
         self._first = {
-            name: nearest(values, start[name]) if name in start
-            else len(values) // 2 if _is_numeric(values) else 0
+            name: nearest(values, start[name])
+            if name in start
+            else len(values) // 2
+            if _is_numeric(values)
+            else 0
             for name, values in self.controls.items()
         }
         FigureCanvasAgg(fig)
@@ -173,11 +192,20 @@ class Explorer(anywidget.AnyWidget):
         fig.set_layout_engine("none")  # and moving an artist cannot unsettle it
         width, height = (side * CSS_DPI for side in fig.get_size_inches())
         spec = {
-            "kind": self.kind, "alt": alt, "width": width, "height": height, "play": play,
-            "first": self._first, "reach": REACH,
+            "kind": self.kind,
+            "alt": alt,
+            "width": width,
+            "height": height,
+            "play": play,
+            "first": self._first,
+            "reach": REACH,
             "controls": [
-                {"name": name, "label": labels.get(name, name.replace("_", " ")),
-                 "menu": not _is_numeric(values), "texts": [_text(v) for v in values]}
+                {
+                    "name": name,
+                    "label": labels.get(name, name.replace("_", " ")),
+                    "menu": not _is_numeric(values),
+                    "texts": [_text(v) for v in values],
+                }
                 for name, values in self.controls.items()
             ],
             "artists": [_appearance(name, artist) for name, artist in self.artists.items()],
@@ -224,7 +252,9 @@ class Explorer(anywidget.AnyWidget):
             "text/plain": f"Explorer: {status}" if status else f"Explorer: {self.alt}",
             "image/png": picture,
             "application/vnd.jupyter.widget-view+json": {
-                "version_major": 2, "version_minor": 0, "model_id": self.model_id,
+                "version_major": 2,
+                "version_minor": 0,
+                "model_id": self.model_id,
             },
         }
         return data, {"image/png": {"alt": self.alt, "width": width, "height": height}}
@@ -245,8 +275,10 @@ class Lookup(Explorer):
         _known("status", fields, self._values | self.controls)
         _known("reveal", reveal.values(), self.controls)
         self._reveal = {names[artist]: control for artist, control in reveal.items()}
-        self._packed = {names[artist]: self._pack(names[artist], artist, *points)
-                        for artist, points in artists.items()}
+        self._packed = {
+            names[artist]: self._pack(names[artist], artist, *points)
+            for artist, points in artists.items()
+        }
         return self._message(drag)
 
     def frame(self, **settings) -> dict[str, Points]:
@@ -287,11 +319,14 @@ class Lookup(Explorer):
         """`array` as it is given, once its axes are seen to fit the controls."""
         array = np.asarray(array)
         fits = array.ndim == len(self._grid) and all(
-            have in (1, want) for have, want in zip(array.shape, self._grid))
+            have in (1, want) for have, want in zip(array.shape, self._grid)
+        )
         if not fits:
             wanted = ", ".join(f"{k} ({n})" for k, n in zip(self.controls, self._grid))
-            raise ValueError(f"{name}: shape {array.shape} does not fit the controls {wanted}; "
-                             "one axis for each, of its length or of length 1")
+            raise ValueError(
+                f"{name}: shape {array.shape} does not fit the controls {wanted}; "
+                "one axis for each, of its length or of length 1"
+            )
         return array
 
     def _pack(self, name: str, artist, xs, ys) -> np.ndarray:
@@ -301,8 +336,10 @@ class Lookup(Explorer):
             raise ValueError(f"{name}: xs and ys are single numbers, expected (*grid, points)")
         self._on_grid(name, xs[..., 0])
         if 4 * xs.size > LIMIT_BYTES:
-            raise ValueError(f"{name}: {xs.shape} positions need {4 * xs.size / 2**20:.0f} MiB; "
-                             "give the controls fewer values, or use live()")
+            raise ValueError(
+                f"{name}: {xs.shape} positions need {4 * xs.size / 2**20:.0f} MiB; "
+                "give the controls fewer values, or use live()"
+            )
         with np.errstate(all="ignore"):  # NaN and log of 0 become gaps below
             flat = _axes_of(artist).transData.transform(np.stack([xs, ys], -1).reshape(-1, 2))
         flat[~np.isfinite(flat).all(axis=1)] = np.nan
@@ -349,11 +386,20 @@ class Lookup(Explorer):
             for name in moved:
                 if not _is_numeric(self.controls[name]):
                     raise ValueError(f"drag: {name} is a menu; only a slider can be dragged")
-            zones.append({"box": _box(axes), "controls": [
-                name and {"name": name, "pixels": self._positions(axes, name, side)}
-                for side, name in enumerate(names)]})
+            zones.append(
+                {
+                    "box": _box(axes),
+                    "controls": [
+                        name and {"name": name, "pixels": self._positions(axes, name, side)}
+                        for side, name in enumerate(names)
+                    ],
+                }
+            )
         spec = {
-            "table": table, "status": self._status, "reveal": self._reveal, "drag": zones,
+            "table": table,
+            "status": self._status,
+            "reveal": self._reveal,
+            "drag": zones,
             "words": {name: list(map(str, found)) for name, found in words.items()},
         }
         return {"spec": spec, "data": zlib.compress(b"".join(blocks), 9)}
@@ -401,8 +447,10 @@ class Live(Explorer):
     def _set_frame(self, **settings) -> str:
         status = self._update(**self.settings(settings))
         if not isinstance(status, str):
-            raise TypeError(f"update must return the status line, a string, not {status!r}; "
-                            "is its return statement missing?")
+            raise TypeError(
+                f"update must return the status line, a string, not {status!r}; "
+                "is its return statement missing?"
+            )
         return status
 
     def _asked(self, change) -> None:
@@ -466,7 +514,8 @@ def png(fig: Figure) -> bytes:
     pixels = Image.open(raw).convert("RGB")
     buffer = io.BytesIO()
     pixels.quantize(256, Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE).save(
-        buffer, format="PNG", optimize=True)
+        buffer, format="PNG", optimize=True
+    )
     return buffer.getvalue()
 
 
@@ -548,15 +597,20 @@ def _appearance(name: str, artist) -> dict[str, Any]:
         return look | {
             "fill": _css(face[0]) if len(face) else None,
             "color": _css(edge[0]) if len(edge) else None,
-            "width": float(artist.get_linewidth()[0]) * scale, "dash": [],
+            "width": float(artist.get_linewidth()[0]) * scale,
+            "dash": [],
         }
     alpha = artist.get_alpha()
     color = _css(to_rgba(artist.get_color(), alpha))
     style = artist.get_linestyle()
     dashes = artist._unscaled_dash_pattern[1] or []  # what the linestyle (0, (1, 1)) is kept as
     width = artist.get_linewidth() * scale
-    look |= {"fill": None, "color": None if style in ("None", "", " ") else color, "width": width,
-             "dash": [d * width for d in dashes]}
+    look |= {
+        "fill": None,
+        "color": None if style in ("None", "", " ") else color,
+        "width": width,
+        "dash": [d * width for d in dashes],
+    }
     marker = artist.get_marker()
     if marker not in ("None", "", " ", None):
         shape = MarkerStyle(marker)
@@ -564,8 +618,10 @@ def _appearance(name: str, artist) -> dict[str, Any]:
         size = artist.get_markersize() * scale
         every = artist.get_markevery()
         if every not in (None, [-1]):
-            raise ValueError(f"{name}: markevery={every!r} cannot move; None marks every point, "
-                             "[-1] the last one")
+            raise ValueError(
+                f"{name}: markevery={every!r} cannot move; None marks every point, "
+                "[-1] the last one"
+            )
         face = artist.get_markerfacecolor() if shape.is_filled() else None
         look["marker"] = {
             "polygons": [(p * [size, -size]).round(3).tolist() for p in outline],
@@ -619,8 +675,7 @@ def _inside(unit: np.ndarray) -> np.ndarray:
             anchor = np.where(near, neighbour, anchor)
         move = unit - anchor
         room = np.where(move > 0, (high - anchor) / move, (low - anchor) / move)
-        share = np.nanmin(np.where(move == 0, np.inf, room), axis=-1, keepdims=True,
-                          initial=1.0)
+        share = np.nanmin(np.where(move == 0, np.inf, room), axis=-1, keepdims=True, initial=1.0)
         return np.where(out, np.clip(anchor + share * move, low, high), result)
 
 

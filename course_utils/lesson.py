@@ -45,7 +45,8 @@ def verdict(claim: str, holds: Any, **evidence: Any) -> None:
     if not isinstance(holds, (bool, np.bool_)):
         raise TypeError(
             f"verdict: holds must be True or False, not {type(holds).__name__}; "
-            "compare first, and end a comparison of arrays with .all() or .any()")
+            "compare first, and end a comparison of arrays with .all() or .any()"
+        )
     shown = ", ".join(f"{name.replace('_', ' ')} = {_short(v)}" for name, v in evidence.items())
     sentence = f"{claim} ({shown})" if shown else claim
     if not holds:
@@ -70,15 +71,18 @@ class Prediction:
 
     def _html(self) -> str:
         # <details> needs neither kernel nor script: it answers in a saved page as well.
-        parts = [f'<div class="de-predict" style="{_BOX}">'
-                 f"<p><strong>Predict.</strong> {_inline(self.question)} "
-                 "<em>Choose, then read.</em></p>"]
+        parts = [
+            f'<div class="de-predict" style="{_BOX}">'
+            f"<p><strong>Predict.</strong> {_inline(self.question)} "
+            "<em>Choose, then read.</em></p>"
+        ]
         for option, why in self.options.items():
             mark = "✓ Yes." if option == self.answer else "✗ Not so."
             parts.append(
                 f'<details class="de-option" style="{_OPTION}">'
                 f'<summary data-lm-suppress-shortcuts="true">{_inline(option)}</summary>'
-                f"<p><strong>{mark}</strong> {_inline(why)}</p></details>")
+                f"<p><strong>{mark}</strong> {_inline(why)}</p></details>"
+            )
         return "\n".join([*parts, "</div>"])
 
 
@@ -115,13 +119,19 @@ def predict(question: str, options: Mapping[str, str], answer: str) -> Predictio
 def check_environment() -> None:
     """Print, for each thing the course needs, that it works, or how to mend it."""
     checks = [
-        ("Python 3.11 or newer", _python,
-         "install it from python.org, then run `python3 run.py lab`"),
+        (
+            "Python 3.11 or newer",
+            _python,
+            "install it from python.org, then run `python3 run.py lab`",
+        ),
         ("NumPy computes", _numpy, "in a terminal: `python3 run.py lab`"),
         ("Matplotlib draws", _matplotlib, "in a terminal: `python3 run.py lab`"),
         ("PyTorch differentiates", _torch, "in a terminal: `python3 run.py lab`"),
-        ("Explorers can be shown", _widgets,
-         "start JupyterLab with `python3 run.py lab`, not from another installation"),
+        (
+            "Explorers can be shown",
+            _widgets,
+            "start JupyterLab with `python3 run.py lab`, not from another installation",
+        ),
     ]
     for what, works, fix in checks:
         try:

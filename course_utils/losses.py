@@ -30,9 +30,16 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 __all__ = [
-    "mse", "l1", "huber",
-    "bce", "bce_with_logits", "cross_entropy",
-    "sigmoid", "logsumexp", "softmax", "log_softmax",
+    "mse",
+    "l1",
+    "huber",
+    "bce",
+    "bce_with_logits",
+    "cross_entropy",
+    "sigmoid",
+    "logsumexp",
+    "softmax",
+    "log_softmax",
 ]
 
 # As in PyTorch: the largest −log p, and the smallest p (1 − p), that bce works with.
@@ -229,9 +236,7 @@ def _reduced(owner, losses, grad, reduction):
         return losses.sum(), grad[()]
     if reduction == "mean":
         return losses.mean(), (grad / losses.size)[()]
-    raise ValueError(
-        f'{owner}: reduction must be "mean", "sum" or "none", not {reduction!r}'
-    )
+    raise ValueError(f'{owner}: reduction must be "mean", "sum" or "none", not {reduction!r}')
 
 
 def _finite(owner, name, values):

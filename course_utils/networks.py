@@ -24,11 +24,24 @@ from torch.nn import functional
 
 from course_utils.data import minibatches
 
-__all__ = ["ACTIVATIONS", "INITS", "NORMS", "MLP", "mlp", "cross_entropy", "accuracy", "History",
-           "train", "XRay", "xray"]
+__all__ = [
+    "ACTIVATIONS",
+    "INITS",
+    "NORMS",
+    "MLP",
+    "mlp",
+    "cross_entropy",
+    "accuracy",
+    "History",
+    "train",
+    "XRay",
+    "xray",
+]
 
 ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
-    "sigmoid": torch.sigmoid, "tanh": torch.tanh, "relu": torch.relu,
+    "sigmoid": torch.sigmoid,
+    "tanh": torch.tanh,
+    "relu": torch.relu,
     "leaky_relu": functional.leaky_relu,
 }
 # Standard deviation of the first weights of a layer with n inputs and m outputs.
@@ -62,8 +75,7 @@ class MLP(nn.Module):
         self.biases = nn.ParameterList(biases[-1:] if norm == "batch" else biases)
         self.runs = weights[0].shape[:-2]
         self.activation, self.residual, self.dropout = activation, residual, dropout
-        self.norms = nn.ModuleList(
-            BatchNorm(bias.shape) for bias in biases[:-1] if norm == "batch")
+        self.norms = nn.ModuleList(BatchNorm(bias.shape) for bias in biases[:-1] if norm == "batch")
 
     def forward(self, x: Tensor, record: list | None = None) -> Tensor:
         """Logits (*runs, N, outputs) for inputs (N, inputs) or (*runs, N, inputs).
@@ -98,12 +110,19 @@ class BatchNorm(nn.Module):
 
     def forward(self, z: Tensor) -> Tensor:
         if self.training and z.shape[-2] == 1:
-            raise ValueError("batch normalisation: a mini-batch of one sample has no spread to "
-                             "divide by; choose a batch_size that leaves no single sample over")
+            raise ValueError(
+                "batch normalisation: a mini-batch of one sample has no spread to "
+                "divide by; choose a batch_size that leaves no single sample over"
+            )
         columns = z.movedim(-2, 0)  # the samples first: PyTorch takes all runs at once
         out = functional.batch_norm(
-            columns.flatten(1), self.mean.flatten(), self.variance.flatten(),
-            self.gain.flatten(), self.shift.flatten(), self.training)
+            columns.flatten(1),
+            self.mean.flatten(),
+            self.variance.flatten(),
+            self.gain.flatten(),
+            self.shift.flatten(),
+            self.training,
+        )
         return out.view(columns.shape).movedim(0, -2)
 
 
@@ -145,8 +164,12 @@ def mlp(
     """
     _known("activation", activation, ACTIVATIONS)
     _known("norm", norm, NORMS)
-    for name, value in {"depth": depth, "width": width, "inputs": inputs,
-                        "outputs": outputs}.items():
+    for name, value in {
+        "depth": depth,
+        "width": width,
+        "inputs": inputs,
+        "outputs": outputs,
+    }.items():
         _whole("mlp", name, value, least=1)
     if not 0 <= dropout < 1:
         raise ValueError(f"mlp: dropout must be at least 0 and below 1, not {dropout}")
@@ -154,10 +177,14 @@ def mlp(
     names, seeds = np.atleast_1d(init), np.atleast_1d(seed)
     runs = max(names.size, seeds.size)
     if {names.shape, seeds.shape} - {(1,), (runs,)} or seeds.dtype.kind not in "iu":
-        raise ValueError("mlp: a stack needs one seed, a whole number, for each init, or one for "
-                         f"all; given {init!r} and {seed!r}")
-    stack = [_first_weights(depth, width, name, int(number), inputs, outputs)
-             for name, number in zip(*np.broadcast_arrays(names, seeds))]
+        raise ValueError(
+            "mlp: a stack needs one seed, a whole number, for each init, or one for "
+            f"all; given {init!r} and {seed!r}"
+        )
+    stack = [
+        _first_weights(depth, width, name, int(number), inputs, outputs)
+        for name, number in zip(*np.broadcast_arrays(names, seeds))
+    ]
     weights = stack[0] if alone else [torch.stack(layer) for layer in zip(*stack)]
     biases = [torch.zeros(*weight.shape[:-2], weight.shape[-1]) for weight in weights]
     return MLP(weights, biases, activation, norm, residual, dropout)
@@ -167,8 +194,10 @@ def _first_weights(depth, width, init, seed, inputs, outputs):
     _known("init", init, INITS)
     random = torch.Generator().manual_seed(seed)
     sizes = [inputs] + [width] * depth
-    weights = [INITS[init](n, m) * torch.randn(n, m, generator=random)
-               + (0.1 if init == "equal" else 0.0) for n, m in zip(sizes, sizes[1:])]
+    weights = [
+        INITS[init](n, m) * torch.randn(n, m, generator=random) + (0.1 if init == "equal" else 0.0)
+        for n, m in zip(sizes, sizes[1:])
+    ]
     last = torch.randn(width, outputs, generator=random) / math.sqrt(width)
     return [*weights, torch.full_like(last, 0.1) if init == "equal" else last]
 
@@ -180,8 +209,7 @@ def _known(what, name, names):
 
 def _whole(owner, name, value, least):
     if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
-        raise ValueError(
-            f"{owner}: {name} must be a whole number, at least {least}, not {value!r}")
+        raise ValueError(f"{owner}: {name} must be a whole number, at least {least}, not {value!r}")
 
 
 # ------------------------------------------------------------------ training
@@ -193,8 +221,9 @@ def cross_entropy(logits: Tensor, y: Tensor) -> Tensor:
     Labels y have the shape (N,), or (*runs, N) where each run has its own.
     """
     y = y.expand(logits.shape[:-1])
-    return functional.cross_entropy(logits.movedim(-1, 1) if logits.ndim > 2 else logits, y,
-                                    reduction="none").mean(-1)
+    return functional.cross_entropy(
+        logits.movedim(-1, 1) if logits.ndim > 2 else logits, y, reduction="none"
+    ).mean(-1)
 
 
 def accuracy(logits: Tensor, y: Tensor) -> Tensor:
@@ -261,8 +290,10 @@ def train(
         normalisation, a mini-batch of one sample.
     """
     if not isinstance(rng, np.random.Generator):
-        raise TypeError("train: rng must be a random generator, so that training can be repeated: "
-                        f"rng=np.random.default_rng(SEED), not {rng!r}")
+        raise TypeError(
+            "train: rng must be a random generator, so that training can be repeated: "
+            f"rng=np.random.default_rng(SEED), not {rng!r}"
+        )
     _whole("train", "epochs", epochs, least=0)
     if clip is not None and not clip > 0:
         raise ValueError(f"train: clip is a length, above 0, not {clip}; None cuts nothing")
@@ -297,7 +328,8 @@ def _tensors(model, X, y):
     if X.ndim < 2 or y.shape[-1:] != X.shape[-2:-1] or y.is_floating_point():
         raise ValueError(
             "X must be features (N, inputs) and y whole numbers (N,), the class of each; given "
-            f"X {tuple(X.shape)} and y {tuple(y.shape)} of {y.dtype}")
+            f"X {tuple(X.shape)} and y {tuple(y.shape)} of {y.dtype}"
+        )
     return X, y.long()
 
 
@@ -368,7 +400,7 @@ def xray(model: MLP, X, y, lr: float = 0.1) -> XRay:
     found = torch.autograd.grad(losses.sum(), zs + weights)
     # In double precision: the square of a vanishing gradient would be 0 in single.
     found = [slope.double() for slope in found]
-    deltas, gradients = found[: len(zs)], found[len(zs):]
+    deltas, gradients = found[: len(zs)], found[len(zs) :]
 
     steepness = [_slope(model.activation, z) for z in zs]
     length = torch.linalg.matrix_norm
@@ -387,7 +419,7 @@ def xray(model: MLP, X, y, lr: float = 0.1) -> XRay:
 def _slope(activation, z):
     """φ′(z) as a share of the largest φ′ there is; NaN where z is."""
     z = z.detach().requires_grad_()
-    slope, = torch.autograd.grad(ACTIVATIONS[activation](z).sum(), z)
+    (slope,) = torch.autograd.grad(ACTIVATIONS[activation](z).sum(), z)
     return torch.where(z.isnan(), z, slope / (0.25 if activation == "sigmoid" else 1.0)).detach()
 
 

@@ -41,9 +41,7 @@ def _number(owner, name, value, rule):
     """`value` as a float, or as a read-only float64 array, if `rule` allows it."""
     array = np.asarray(value)
     if array.dtype.kind not in "iuf":
-        raise TypeError(
-            f"{owner}: {name} must be a number or an array of numbers, not {value!r}"
-        )
+        raise TypeError(f"{owner}: {name} must be a number or an array of numbers, not {value!r}")
     words, allowed = rule
     good = allowed(array)
     if not np.all(good):
@@ -166,8 +164,13 @@ class SGD:
     nesterov: bool = False
 
     def __post_init__(self):
-        _check(self, lr=_NOT_NEGATIVE, momentum=_NOT_NEGATIVE, dampening=_FINITE,
-               weight_decay=_NOT_NEGATIVE)
+        _check(
+            self,
+            lr=_NOT_NEGATIVE,
+            momentum=_NOT_NEGATIVE,
+            dampening=_FINITE,
+            weight_decay=_NOT_NEGATIVE,
+        )
         _check_switch(self, "nesterov")
         if self.nesterov and (np.any(self.momentum == 0) or np.any(self.dampening != 0)):
             raise ValueError(
@@ -210,8 +213,14 @@ class Adagrad:
     eps: ArrayLike = 1e-10
 
     def __post_init__(self):
-        _check(self, lr=_NOT_NEGATIVE, lr_decay=_NOT_NEGATIVE, weight_decay=_NOT_NEGATIVE,
-               initial_accumulator_value=_NOT_NEGATIVE, eps=_NOT_NEGATIVE)
+        _check(
+            self,
+            lr=_NOT_NEGATIVE,
+            lr_decay=_NOT_NEGATIVE,
+            weight_decay=_NOT_NEGATIVE,
+            initial_accumulator_value=_NOT_NEGATIVE,
+            eps=_NOT_NEGATIVE,
+        )
 
     def init(self, x: np.ndarray) -> dict:
         """The memory before the first step, for points x of shape (..., n)."""
@@ -292,8 +301,14 @@ class RMSprop:
     centered: bool = False
 
     def __post_init__(self):
-        _check(self, lr=_NOT_NEGATIVE, alpha=_SHARE, eps=_NOT_NEGATIVE,
-               weight_decay=_NOT_NEGATIVE, momentum=_NOT_NEGATIVE)
+        _check(
+            self,
+            lr=_NOT_NEGATIVE,
+            alpha=_SHARE,
+            eps=_NOT_NEGATIVE,
+            weight_decay=_NOT_NEGATIVE,
+            momentum=_NOT_NEGATIVE,
+        )
         _check_switch(self, "centered")
 
     def init(self, x: np.ndarray) -> dict:

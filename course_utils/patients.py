@@ -26,8 +26,19 @@ from torch.nn import functional
 from course_utils.data import digits, minibatches, split
 from course_utils.networks import MLP, accuracy, mlp
 
-__all__ = ["TREATMENTS", "ILLNESSES", "PATIENTS", "Settings", "Chart", "examine", "healthy",
-           "is_well", "heal", "one_epoch", "chart_of"]
+__all__ = [
+    "TREATMENTS",
+    "ILLNESSES",
+    "PATIENTS",
+    "Settings",
+    "Chart",
+    "examine",
+    "healthy",
+    "is_well",
+    "heal",
+    "one_epoch",
+    "chart_of",
+]
 
 TREATMENTS = {
     "biases at zero": "Let every bias of the hidden layers start at 0.",
@@ -98,8 +109,14 @@ STEPS_ON_TEN = 100
 # ------------------------------------------------------------------ the run
 
 
-def one_epoch(model: MLP, optimizer: torch.optim.Optimizer, settings: Settings,
-              X: Tensor, y: Tensor, batches: Iterable) -> tuple[list[float], list[float]]:
+def one_epoch(
+    model: MLP,
+    optimizer: torch.optim.Optimizer,
+    settings: Settings,
+    X: Tensor,
+    y: Tensor,
+    batches: Iterable,
+) -> tuple[list[float], list[float]]:
     """Take one step on each of the `batches`, which index X (N, 64) and y (N,).
 
     Returns the loss before each step, and the length of each step as a share of the length of
@@ -115,8 +132,11 @@ def one_epoch(model: MLP, optimizer: torch.optim.Optimizer, settings: Settings,
             optimizer.zero_grad()
         loss.backward()
         losses.append(loss.item())
-        updates.append(settings.learning_rate * _length(p.grad for p in model.parameters())
-                       / _length(p.detach() for p in model.parameters()))
+        updates.append(
+            settings.learning_rate
+            * _length(p.grad for p in model.parameters())
+            / _length(p.detach() for p in model.parameters())
+        )
         optimizer.step()
     return losses, updates
 
@@ -146,8 +166,10 @@ def _data(settings, rng):
     y_train, y_val = (np.roll(labels, settings.labels_late_by) for labels in (y_train, y_val))
     if settings.validate_on_training_data:
         X_val, y_val = X_train, y_train
-    return [(torch.as_tensor(images), torch.as_tensor(labels))
-            for images, labels in [(X_train, y_train), (X_val, y_val), unseen]]
+    return [
+        (torch.as_tensor(images), torch.as_tensor(labels))
+        for images, labels in [(X_train, y_train), (X_val, y_val), unseen]
+    ]
 
 
 # ------------------------------------------------------------------ the chart
@@ -184,18 +206,20 @@ class Chart:
 
     def __repr__(self) -> str:
         percent = "{:.0f} % → {:.0f} %".format
-        return "\n".join([
-            f"first loss                 {self.first_loss:.3g}",
-            f"loss, training             {self.loss[0]:.3g} → {self.loss[-1]:.2g}",
-            f"accuracy, training         {percent(*100 * self.accuracy[[0, -1]])}",
-            f"accuracy, validation       {percent(*100 * self.val_accuracy[[0, -1]])}",
-            f"accuracy, new digits       {100 * self.new_accuracy:.0f} %",
-            f"loss, ten digits alone     {self.one_batch[0]:.3g} → {self.one_batch[-1]:.2g}",
-            f"step ÷ weights             first {self.update[0]:.2g}, "
-            f"in the boldest epoch {self.update[1:].max():.2g}",
-            f"dead hidden units          {percent(*100 * self.dead[[0, -1]])}",
-            f"different hidden units     {self.units} of 64",
-        ])
+        return "\n".join(
+            [
+                f"first loss                 {self.first_loss:.3g}",
+                f"loss, training             {self.loss[0]:.3g} → {self.loss[-1]:.2g}",
+                f"accuracy, training         {percent(*100 * self.accuracy[[0, -1]])}",
+                f"accuracy, validation       {percent(*100 * self.val_accuracy[[0, -1]])}",
+                f"accuracy, new digits       {100 * self.new_accuracy:.0f} %",
+                f"loss, ten digits alone     {self.one_batch[0]:.3g} → {self.one_batch[-1]:.2g}",
+                f"step ÷ weights             first {self.update[0]:.2g}, "
+                f"in the boldest epoch {self.update[1:].max():.2g}",
+                f"dead hidden units          {percent(*100 * self.dead[[0, -1]])}",
+                f"different hidden units     {self.units} of 64",
+            ]
+        )
 
 
 @lru_cache(maxsize=256)
@@ -206,8 +230,9 @@ def chart_of(settings: Settings, seed: int = 0) -> Chart:
     model, optimizer = _newborn(settings, seed)
     seen, update = [_measure(model, settings, X, y, validation)], []
     for _ in range(EPOCHS):
-        _, ratios = one_epoch(model, optimizer, settings, X, y,
-                              minibatches(rng, len(X), BATCH_SIZE))
+        _, ratios = one_epoch(
+            model, optimizer, settings, X, y, minibatches(rng, len(X), BATCH_SIZE)
+        )
         update += [np.mean(ratios)] if update else [ratios[0], np.mean(ratios)]
         seen.append(_measure(model, settings, X, y, validation))
     loss, train_accuracy, val_accuracy, dead = np.transpose(seen)
@@ -221,10 +246,15 @@ def chart_of(settings: Settings, seed: int = 0) -> Chart:
         chart = Chart(
             first_loss=float(loss[0]),
             steps=np.arange(EPOCHS + 1) * math.ceil(len(X) / BATCH_SIZE),
-            loss=loss, accuracy=train_accuracy, val_accuracy=val_accuracy,
+            loss=loss,
+            accuracy=train_accuracy,
+            val_accuracy=val_accuracy,
             new_accuracy=float(accuracy(model(new[0]), new[1])),
-            update=np.array(update), dead=dead, units=_units(model),
-            one_batch=np.array(one_batch))
+            update=np.array(update),
+            dead=dead,
+            units=_units(model),
+            one_batch=np.array(one_batch),
+        )
     for value in vars(chart).values():
         if isinstance(value, np.ndarray):
             value.setflags(write=False)  # the next caller gets the same chart
@@ -238,14 +268,19 @@ def _measure(model, settings, X, y, validation):
     logits = model(X, layers)
     shown = logits.softmax(-1) if settings.softmax_before_loss else logits
     dead = torch.cat([(a == 0).all(0) for _, a in layers])
-    return [float(functional.cross_entropy(shown, y)), float(accuracy(logits, y)),
-            float(accuracy(model(validation[0]), validation[1])), float(dead.double().mean())]
+    return [
+        float(functional.cross_entropy(shown, y)),
+        float(accuracy(logits, y)),
+        float(accuracy(model(validation[0]), validation[1])),
+        float(dead.double().mean()),
+    ]
 
 
 def _units(model):
     """The number of different columns in the weights of the hidden layers, to six decimals."""
-    return sum(torch.unique(weight.round(decimals=6), dim=1).shape[1]
-               for weight in model.weights[:-1])
+    return sum(
+        torch.unique(weight.round(decimals=6), dim=1).shape[1] for weight in model.weights[:-1]
+    )
 
 
 # ------------------------------------------------------------------ the clinic
@@ -286,8 +321,11 @@ def heal(patient: str, treatment: str, seed: int = 0) -> None:
         return
     before, after = examine(patient, seed), examine(patient, seed, treatment)
     print(f"Before: {_state(before)}")
-    print("After:  no number has changed, so that was in order before" if after is before
-          else f"After:  {_state(after)}")
+    print(
+        "After:  no number has changed, so that was in order before"
+        if after is before
+        else f"After:  {_state(after)}"
+    )
     print(f"✗ still ill: {_symptoms(after)[0]}" if _symptoms(after) else "✓ healed")
 
 
@@ -308,20 +346,25 @@ def _known(what, name, names):
 
 
 def _state(chart):
-    return (f"{100 * chart.new_accuracy:.0f} % of new digits right, "
-            f"{100 * chart.val_accuracy[-1]:.0f} % in validation")
+    return (
+        f"{100 * chart.new_accuracy:.0f} % of new digits right, "
+        f"{100 * chart.val_accuracy[-1]:.0f} % in validation"
+    )
 
 
 def _symptoms(chart):
     """What is wrong with a run, in words. Comparisons are such that NaN counts as ill."""
     gap = chart.val_accuracy[-1] - chart.new_accuracy
     found = {
-        f"it reads {100 * chart.new_accuracy:.0f} % of new digits":
-            chart.new_accuracy >= 0.85,
-        f"ten digits alone are learnt to a loss of {chart.one_batch[-1]:.2g} only":
-            chart.one_batch[-1] < 0.1,
-        f"the first loss is {chart.first_loss:.3g}, not near log 10 = 2.30":
-            abs(chart.first_loss - math.log(10)) < 0.5,
+        f"it reads {100 * chart.new_accuracy:.0f} % of new digits": chart.new_accuracy >= 0.85,
+        f"ten digits alone are learnt to a loss of {chart.one_batch[-1]:.2g} only": chart.one_batch[
+            -1
+        ]
+        < 0.1,
+        f"the first loss is {chart.first_loss:.3g}, not near log 10 = 2.30": abs(
+            chart.first_loss - math.log(10)
+        )
+        < 0.5,
         f"validation promises {100 * gap:.0f} % more accuracy than new digits give": gap < 0.04,
     }
     return [symptom for symptom, well in found.items() if not well]

@@ -21,10 +21,29 @@ from course_utils.data import confidence_interval
 from course_utils.explore import CSS_DPI, png
 
 __all__ = [
-    "BLUE", "ORANGE", "GREEN", "PINK", "GREY", "STYLES", "Picture", "figure", "use_style",
-    "arrow", "contours", "curves", "panels", "fits", "landscape", "gradient_field",
-    "slope_under_curve", "three_flat_points", "two_directions", "endings", "intervals",
-    "matrix", "chart",
+    "BLUE",
+    "ORANGE",
+    "GREEN",
+    "PINK",
+    "GREY",
+    "STYLES",
+    "Picture",
+    "figure",
+    "use_style",
+    "arrow",
+    "contours",
+    "curves",
+    "panels",
+    "fits",
+    "landscape",
+    "gradient_field",
+    "slope_under_curve",
+    "three_flat_points",
+    "two_directions",
+    "endings",
+    "intervals",
+    "matrix",
+    "chart",
 ]
 
 BLUE, ORANGE, GREEN, PINK, GREY = "#0072B2", "#A63F00", "#007A5A", "#CC79A7", "#57606A"
@@ -32,13 +51,26 @@ STYLES = [(BLUE, "-"), (ORANGE, "--"), (GREEN, "-."), (PINK, ":"), ("#000000", (
 LAND = "Blues"  # pale Blues under a path of ORANGE keeps its contrast for colour-blind eyes
 
 _STYLE = {
-    "figure.dpi": CSS_DPI, "figure.facecolor": "white", "figure.constrained_layout.use": True,
-    "font.size": 11, "axes.titlesize": 11, "axes.labelsize": 11, "legend.fontsize": 10,
-    "axes.spines.top": False, "axes.spines.right": False, "axes.edgecolor": GREY,
-    "axes.grid": True, "grid.color": "#E6E8EB", "grid.linewidth": 0.8, "axes.axisbelow": True,
-    "axes.prop_cycle": mpl.cycler(color=[c for c, _ in STYLES[:4]],
-                                  linestyle=[s for _, s in STYLES[:4]]),
-    "lines.linewidth": 2.0, "legend.frameon": False, "axes.unicode_minus": True,
+    "figure.dpi": CSS_DPI,
+    "figure.facecolor": "white",
+    "figure.constrained_layout.use": True,
+    "font.size": 11,
+    "axes.titlesize": 11,
+    "axes.labelsize": 11,
+    "legend.fontsize": 10,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.edgecolor": GREY,
+    "axes.grid": True,
+    "grid.color": "#E6E8EB",
+    "grid.linewidth": 0.8,
+    "axes.axisbelow": True,
+    "axes.prop_cycle": mpl.cycler(
+        color=[c for c, _ in STYLES[:4]], linestyle=[s for _, s in STYLES[:4]]
+    ),
+    "lines.linewidth": 2.0,
+    "legend.frameon": False,
+    "axes.unicode_minus": True,
 }
 
 
@@ -124,8 +156,9 @@ def contours(axes, function, bounds, *, power: float = 1.0, labels=("x₀", "x�
 # ------------------------------------------------------------------ figures
 
 
-def curves(xs, lines: Mapping[str, Sequence], *, xlabel: str, ylabel: str, alt: str,
-           log: str = "", **size) -> Picture:
+def curves(
+    xs, lines: Mapping[str, Sequence], *, xlabel: str, ylabel: str, alt: str, log: str = "", **size
+) -> Picture:
     """One line for each entry of `lines` over `xs`, each in its own colour and line style.
 
     `log` names the logarithmic axes ("", "x", "y", "xy"). Lines may be shorter than xs.
@@ -195,11 +228,24 @@ def endings(surface, starts, valleys, nearest, *, alt: str) -> Picture:
     contours(axes, surface, surface.bounds, power=0.4)
     looks = zip([BLUE, ORANGE, GREEN, PINK], ["o", "^", "s", "D"])
     for k, (minimum, (color, marker)) in enumerate(zip(surface.minima, looks)):
-        axes.plot(*starts[valleys == k].T, color=color, marker=marker, markersize=3.5,
-                  markeredgecolor="white", markeredgewidth=0.3, linestyle="none")
+        axes.plot(
+            *starts[valleys == k].T,
+            color=color,
+            marker=marker,
+            markersize=3.5,
+            markeredgecolor="white",
+            markeredgewidth=0.3,
+            linestyle="none",
+        )
         axes.plot(*minimum, color=color, marker="*", markersize=17, markeredgecolor="black")
-    axes.plot(*starts[valleys != nearest].T, color="black", marker="o", markersize=9,
-              fillstyle="none", linestyle="none")
+    axes.plot(
+        *starts[valleys != nearest].T,
+        color="black",
+        marker="o",
+        markersize=9,
+        fillstyle="none",
+        linestyle="none",
+    )
     axes.set_title("star: bottom of a valley; ring: not the nearest valley")
     return fig
 
@@ -214,8 +260,9 @@ def phase_diagram(rates, momenta, factor, *, best, border, alt: str) -> Picture:
 
     Raises ValueError if the shapes do not fit.
     """
-    rates, momenta, factor, border = (np.asarray(v, float)
-                                      for v in (rates, momenta, factor, border))
+    rates, momenta, factor, border = (
+        np.asarray(v, float) for v in (rates, momenta, factor, border)
+    )
     if factor.shape != (rates.size, momenta.size) or border.shape != momenta.shape:
         raise ValueError(
             f"phase_diagram: factor has shape {factor.shape} and border {border.shape}, expected "
@@ -224,25 +271,54 @@ def phase_diagram(rates, momenta, factor, *, best, border, alt: str) -> Picture:
     fig, [[axes]] = figure(alt=alt, width=7.0, height=4.2)
     gets_closer = factor < 1  # NaN does not
     axes.set_facecolor("#D0D7DE")
-    colors = axes.pcolormesh(rates, momenta, np.where(gets_closer, factor, np.nan).T,
-                             cmap="Blues_r", vmin=np.nanmin(factor), vmax=1, shading="nearest")
+    colors = axes.pcolormesh(
+        rates,
+        momenta,
+        np.where(gets_closer, factor, np.nan).T,
+        cmap="Blues_r",
+        vmin=np.nanmin(factor),
+        vmax=1,
+        shading="nearest",
+    )
     levels = [level for level in (0.6, 0.7, 0.8, 0.9, 0.95) if level > np.nanmin(factor)]
     if levels:
-        lines = axes.contour(rates, momenta, np.where(gets_closer, factor, np.nan).T, levels,
-                             colors="black", linewidths=0.8)
+        lines = axes.contour(
+            rates,
+            momenta,
+            np.where(gets_closer, factor, np.nan).T,
+            levels,
+            colors="black",
+            linewidths=0.8,
+        )
         axes.clabel(lines, fmt="%g", fontsize=9)
     axes.plot(border, momenta, color=ORANGE, linestyle="--", label="border in theory")
-    axes.plot(*best, color=ORANGE, marker="*", markersize=17, markeredgecolor="white",
-              linestyle="none", label="best in theory")
-    axes.plot([], [], color="#D0D7DE", marker="s", markersize=11, linestyle="none",
-              label="does not get closer")
+    axes.plot(
+        *best,
+        color=ORANGE,
+        marker="*",
+        markersize=17,
+        markeredgecolor="white",
+        linestyle="none",
+        label="best in theory",
+    )
+    axes.plot(
+        [],
+        [],
+        color="#D0D7DE",
+        marker="s",
+        markersize=11,
+        linestyle="none",
+        label="does not get closer",
+    )
     bar = fig.colorbar(colors, ax=axes, label="distance after ÷ before a step", pad=0.02)
     bar.outline.set_visible(False)
-    axes.set(xlim=rates[[0, -1]], ylim=momenta[[0, -1]], xlabel="learning rate η",
-             ylabel="momentum μ")
+    axes.set(
+        xlim=rates[[0, -1]], ylim=momenta[[0, -1]], xlabel="learning rate η", ylabel="momentum μ"
+    )
     axes.grid(False)
-    fig.legend(*axes.get_legend_handles_labels(), loc="outside upper center", ncols=3,
-               frameon=False)
+    fig.legend(
+        *axes.get_legend_handles_labels(), loc="outside upper center", ncols=3, frameon=False
+    )
     return fig
 
 
@@ -275,25 +351,45 @@ def gradient_field(function, gradient, bounds, *, alt: str, scale: float | None 
     ys = np.linspace(low + inset * (high - low), high - inset * (high - low), 11)
     points = np.stack(np.meshgrid(xs, ys), -1)
     g = gradient(points)
-    axes.quiver(points[..., 0], points[..., 1], g[..., 0], g[..., 1], color=ORANGE, width=0.005,
-                angles="xy", scale_units="xy", scale=scale)
+    axes.quiver(
+        points[..., 0],
+        points[..., 1],
+        g[..., 0],
+        g[..., 1],
+        color=ORANGE,
+        width=0.005,
+        angles="xy",
+        scale_units="xy",
+        scale=scale,
+    )
     axes.set_aspect("equal")
     return fig
 
 
 def three_flat_points(functions: Mapping[str, object], *, alt: str, reach: float = 1.0) -> Picture:
     """Each function around the point (0, 0), as a surface in space."""
-    fig, [row] = figure(len(functions), alt=alt, width=7.4, height=2.9,
-                        subplot_kw={"projection": "3d"})
+    fig, [row] = figure(
+        len(functions), alt=alt, width=7.4, height=2.9, subplot_kw={"projection": "3d"}
+    )
     fig.get_layout_engine().set(rect=(0, 0, 0.96, 1))  # room for the last f, which 3-D axes forget
     side = np.linspace(-reach, reach, 33)
     grid = np.stack(np.meshgrid(side, side), -1)
     for axes, (name, function) in zip(row, functions.items()):
-        axes.plot_surface(grid[..., 0], grid[..., 1], function(grid), cmap=LAND, linewidth=0.2,
-                          edgecolor=GREY, alpha=0.85, rstride=2, cstride=2)
+        axes.plot_surface(
+            grid[..., 0],
+            grid[..., 1],
+            function(grid),
+            cmap=LAND,
+            linewidth=0.2,
+            edgecolor=GREY,
+            alpha=0.85,
+            rstride=2,
+            cstride=2,
+        )
         axes.computed_zorder = False  # else the surface hides the point
-        axes.scatter([0], [0], [function(np.zeros(2))], color=ORANGE, s=60, zorder=5,
-                     depthshade=False)
+        axes.scatter(
+            [0], [0], [function(np.zeros(2))], color=ORANGE, s=60, zorder=5, depthshade=False
+        )
         axes.set(title=name, xlabel="x₀", ylabel="x₁", zlabel="f", xticks=[], yticks=[], zticks=[])
         axes.xaxis.labelpad = axes.yaxis.labelpad = axes.zaxis.labelpad = -12
         axes.set_box_aspect((1, 1, 0.75), zoom=1.0)
@@ -307,8 +403,13 @@ def two_directions(surface, point, downhill, target, *, alt: str) -> Picture:
     point, target = np.asarray(point, float), np.asarray(target, float)
     down = np.asarray(downhill, float) / np.linalg.norm(downhill) * 3.0
     axes.plot(*arrow(*point, *down), color=ORANGE, label="against the gradient")
-    axes.plot(*arrow(*point, *(target - point), head=0.08), color="black", linestyle="--",
-              linewidth=1.5, label="to the lowest point")
+    axes.plot(
+        *arrow(*point, *(target - point), head=0.08),
+        color="black",
+        linestyle="--",
+        linewidth=1.5,
+        label="to the lowest point",
+    )
     axes.plot(*target, color="black", marker="*", markersize=14, linestyle="none")
     axes.plot(*point, color="black", marker="o", linestyle="none")
     axes.set_aspect("equal")
@@ -316,8 +417,15 @@ def two_directions(surface, point, downhill, target, *, alt: str) -> Picture:
     return fig
 
 
-def intervals(groups: Mapping[str, Sequence], *, xlabel: str, ylabel: str, alt: str,
-              baseline: str = "", **size) -> Picture:
+def intervals(
+    groups: Mapping[str, Sequence],
+    *,
+    xlabel: str,
+    ylabel: str,
+    alt: str,
+    baseline: str = "",
+    **size,
+) -> Picture:
     """One row for each group of runs: every run as a ring, their mean, its 95 % interval as a bar.
 
     `baseline` names the group whose mean is drawn through all rows. The interval is Student's,
@@ -327,15 +435,34 @@ def intervals(groups: Mapping[str, Sequence], *, xlabel: str, ylabel: str, alt: 
     rows = np.arange(len(groups))[::-1]  # the first group stands on top
     for row, values in zip(rows, groups.values()):
         mean, half = confidence_interval(values)
-        axes.plot(values, np.full(len(values), row), color=GREY, marker="o", markersize=5,
-                  fillstyle="none", linestyle="none")
-        axes.plot([mean - half, mean + half], [row, row], color=BLUE, linewidth=4, alpha=0.55,
-                  linestyle="-", solid_capstyle="butt")
+        axes.plot(
+            values,
+            np.full(len(values), row),
+            color=GREY,
+            marker="o",
+            markersize=5,
+            fillstyle="none",
+            linestyle="none",
+        )
+        axes.plot(
+            [mean - half, mean + half],
+            [row, row],
+            color=BLUE,
+            linewidth=4,
+            alpha=0.55,
+            linestyle="-",
+            solid_capstyle="butt",
+        )
         axes.plot(mean, row, color=BLUE, marker="D", markersize=6, linestyle="none")
     if baseline:
         axes.axvline(np.mean(groups[baseline]), color=ORANGE, linestyle="--", linewidth=1.5)
-    axes.set(yticks=rows, yticklabels=list(groups), xlabel=xlabel, ylabel=ylabel,
-             ylim=(-0.6, len(rows) - 0.4))
+    axes.set(
+        yticks=rows,
+        yticklabels=list(groups),
+        xlabel=xlabel,
+        ylabel=ylabel,
+        ylim=(-0.6, len(rows) - 0.4),
+    )
     axes.grid(axis="y")
     return fig
 
@@ -356,21 +483,36 @@ def chart(chart, reference, *, alt: str) -> Picture:
         loss.plot(run.one_batch, **two[k], label="ten digits alone")
         accuracy.plot(run.steps, run.accuracy, **one[k], label="training")
         accuracy.plot(run.steps, run.val_accuracy, **two[k], label="validation")
-        accuracy.plot(run.steps[-1], run.new_accuracy, **mark, color=[GREY, GREEN][k],
-                      label="new digits")
+        accuracy.plot(
+            run.steps[-1], run.new_accuracy, **mark, color=[GREY, GREEN][k], label="new digits"
+        )
         step.plot(run.steps, run.update, **one[k], label=["healthy run", "this run"][k])
     loss.set(title="loss", ylabel="loss", yscale="log", ylim=(4e-3, 400))
     accuracy.set(title="accuracy", ylabel="share of digits read", ylim=(0, 1.03))
     step.set(title="length of a step", ylabel="step ÷ weights", yscale="log", ylim=(4e-4, 40))
     for axes, first in [(loss, 2), (accuracy, 3), (step, 0)]:  # grey lines are named once
         axes.set(xlabel="steps taken", xlim=(0, chart.steps[-1]))
-        axes.legend(handles=axes.lines[first:], loc="upper center", bbox_to_anchor=(0.5, -0.24),
-                    frameon=False)
+        axes.legend(
+            handles=axes.lines[first:],
+            loc="upper center",
+            bbox_to_anchor=(0.5, -0.24),
+            frameon=False,
+        )
     return fig
 
 
-def matrix(values, rows: Sequence[str], columns: Sequence[str], *, ylabel: str, xlabel: str,
-           title: str, alt: str, marked=None, **size) -> Picture:
+def matrix(
+    values,
+    rows: Sequence[str],
+    columns: Sequence[str],
+    *,
+    ylabel: str,
+    xlabel: str,
+    title: str,
+    alt: str,
+    marked=None,
+    **size,
+) -> Picture:
     """Shares from 0 to 1, (rows, columns), as a table of coloured fields with the number in each.
 
     Where `marked` (rows, columns) is True there is a cross on grey in place of the number.
@@ -378,15 +520,29 @@ def matrix(values, rows: Sequence[str], columns: Sequence[str], *, ylabel: str, 
     values = np.asarray(values, float)
     marked = np.zeros(values.shape, bool) if marked is None else np.asarray(marked)
     fig, [[axes]] = figure(alt=alt, **size)
-    axes.pcolormesh(np.where(marked, np.nan, values), cmap=LAND, vmin=0, vmax=1,
-                    edgecolors="white", linewidth=2)
+    axes.pcolormesh(
+        np.where(marked, np.nan, values), cmap=LAND, vmin=0, vmax=1, edgecolors="white", linewidth=2
+    )
     axes.set_facecolor("#D0D4DA")
     for (row, column), value in np.ndenumerate(values):
         dark = value > 0.6 and not marked[row, column]
-        axes.text(column + 0.5, row + 0.5, "×" if marked[row, column] else f"{100 * value:.0f}",
-                  ha="center", va="center", color="white" if dark else "black")
-    axes.set(xticks=np.arange(len(columns)) + 0.5, xticklabels=columns, xlabel=xlabel,
-             yticks=np.arange(len(rows)) + 0.5, yticklabels=rows, ylabel=ylabel, title=title)
+        axes.text(
+            column + 0.5,
+            row + 0.5,
+            "×" if marked[row, column] else f"{100 * value:.0f}",
+            ha="center",
+            va="center",
+            color="white" if dark else "black",
+        )
+    axes.set(
+        xticks=np.arange(len(columns)) + 0.5,
+        xticklabels=columns,
+        xlabel=xlabel,
+        yticks=np.arange(len(rows)) + 0.5,
+        yticklabels=rows,
+        ylabel=ylabel,
+        title=title,
+    )
     axes.invert_yaxis()
     axes.grid(False)
     return fig

@@ -50,8 +50,13 @@ def top_eigenvalue(model: nn.Module, X, y, *, iterations: int = 50, seed: int = 
     loss = cross_entropy(twin(X), y).sum()
     slopes = torch.autograd.grad(loss, parameters, create_graph=True)
     random = torch.Generator().manual_seed(seed)
-    v = _normalised([torch.randn(p.shape[runs:], generator=random, dtype=p.dtype).expand(p.shape)
-                     for p in parameters], runs)
+    v = _normalised(
+        [
+            torch.randn(p.shape[runs:], generator=random, dtype=p.dtype).expand(p.shape)
+            for p in parameters
+        ],
+        runs,
+    )
     for _ in range(iterations):
         Hv = torch.autograd.grad(slopes, parameters, grad_outputs=v, retain_graph=True)
         value = _dot(v, Hv, runs)  # Rayleigh's quotient: v has length 1
@@ -85,11 +90,15 @@ def rescaled(model: MLP, factor: float, layer: int = 0) -> MLP:
     if not 0 < factor < float("inf"):
         raise ValueError(f"rescaled: factor must be above 0 and finite, not {factor}")
     if not 0 <= layer < len(model.weights) - 1:
-        raise ValueError(f"rescaled: layer must be one of the hidden layers, 0 to "
-                         f"{len(model.weights) - 2}, not {layer}")
+        raise ValueError(
+            f"rescaled: layer must be one of the hidden layers, 0 to "
+            f"{len(model.weights) - 2}, not {layer}"
+        )
     if model.activation not in ("relu", "leaky_relu") or model.residual or model.norms:
-        raise ValueError("rescaled: only a plain network of ReLU or leaky ReLU computes the same "
-                         "after rescaling; give one without residuals and normalisation")
+        raise ValueError(
+            "rescaled: only a plain network of ReLU or leaky ReLU computes the same "
+            "after rescaling; give one without residuals and normalisation"
+        )
     result = copy.deepcopy(model)
     with torch.no_grad():
         result.weights[layer] *= factor

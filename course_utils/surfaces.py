@@ -17,8 +17,16 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 __all__ = [
-    "Surface", "SURFACES",
-    "BOWL", "RAVINE", "ROSENBROCK", "BEALE", "HIMMELBLAU", "SADDLE", "DOUBLE_WELL", "PLATEAU",
+    "Surface",
+    "SURFACES",
+    "BOWL",
+    "RAVINE",
+    "ROSENBROCK",
+    "BEALE",
+    "HIMMELBLAU",
+    "SADDLE",
+    "DOUBLE_WELL",
+    "PLATEAU",
 ]
 
 
@@ -148,22 +156,37 @@ def _saddle_gradient(x):
 
 # Curvature 2 in every direction: plain descent bounces for ever at the rate 2/2 = 1.
 BOWL = Surface(
-    "bowl", _bowl, _bowl_gradient,
-    minima=[[0, 0]], bounds=[[-5, 5], [-5, 5]], start=[3, 4], rates=(0.01, 1.1),
+    "bowl",
+    _bowl,
+    _bowl_gradient,
+    minima=[[0, 0]],
+    bounds=[[-5, 5], [-5, 5]],
+    start=[3, 4],
+    rates=(0.01, 1.1),
 )
 
 # Curvatures 1/10 and 2, condition number 20: the steep wall allows no rate above 1, and the
 # floor then needs many steps.
 RAVINE = Surface(
-    "ravine", _ravine, _ravine_gradient,
-    minima=[[0, 0]], bounds=[[-10, 10], [-5, 5]], start=[-7, 2], rates=(0.02, 1.1),
+    "ravine",
+    _ravine,
+    _ravine_gradient,
+    minima=[[0, 0]],
+    bounds=[[-10, 10], [-5, 5]],
+    start=[-7, 2],
+    rates=(0.02, 1.1),
 )
 
 # No minimum: at the origin the slope is zero, but the way down goes on. The start lies almost on
 # the ridge, so that a run seems to arrive before it leaves. Whoever waits leaves the window.
 SADDLE = Surface(
-    "saddle", _saddle, _saddle_gradient,
-    minima=np.empty((0, 2)), bounds=[[-2, 2], [-2, 2]], start=[-1.5, 0.01], rates=(0.005, 0.1),
+    "saddle",
+    _saddle,
+    _saddle_gradient,
+    minima=np.empty((0, 2)),
+    bounds=[[-2, 2], [-2, 2]],
+    start=[-1.5, 0.01],
+    rates=(0.005, 0.1),
 )
 
 
@@ -214,27 +237,41 @@ def _himmelblau_gradient(x):
 
 # A bent valley whose floor is nearly flat: Rosenbrock (1960). Condition number 2,508 at (1, 1).
 ROSENBROCK = Surface(
-    "Rosenbrock", _rosenbrock, _rosenbrock_gradient,
-    minima=[[1, 1]], bounds=[[-2, 2], [-1, 3]], start=[-1.2, 1], rates=(3e-4, 5e-3),
+    "Rosenbrock",
+    _rosenbrock,
+    _rosenbrock_gradient,
+    minima=[[1, 1]],
+    bounds=[[-2, 2], [-1, 3]],
+    start=[-1.2, 1],
+    rates=(3e-4, 5e-3),
 )
 
 # A flat plain between walls that rise to 10⁵: Beale (1958).
 BEALE = Surface(
-    "Beale", _beale, _beale_gradient,
-    minima=[[3, 0.5]], bounds=[[-4.5, 4.5], [-4.5, 4.5]], start=[1, 1.5], rates=(1e-3, 5e-2),
+    "Beale",
+    _beale,
+    _beale_gradient,
+    minima=[[3, 0.5]],
+    bounds=[[-4.5, 4.5], [-4.5, 4.5]],
+    start=[1, 1.5],
+    rates=(1e-3, 5e-2),
 )
 
 # Four minima, all of height 0: Himmelblau (1972). They solve x1 = 11 − x0² and
 # x0⁴ − 22 x0² + x0 + 114 = 0.
 HIMMELBLAU = Surface(
-    "Himmelblau", _himmelblau, _himmelblau_gradient,
+    "Himmelblau",
+    _himmelblau,
+    _himmelblau_gradient,
     minima=[
         [3.0, 2.0],
         [-2.805118086952745, 3.131312518250573],
         [-3.779310253377747, -3.283185991286169],
         [3.584428340330492, -1.848126526964404],
     ],
-    bounds=[[-6, 6], [-6, 6]], start=[0, 0], rates=(2e-4, 4e-2),
+    bounds=[[-6, 6], [-6, 6]],
+    start=[0, 0],
+    rates=(2e-4, 4e-2),
 )
 
 
@@ -268,19 +305,27 @@ def _plateau_gradient(x):
 # Wells at x0 = −1.2 (height 0) and x0 = 1 (height 2.1296), a pass at x0 = 0.2 between them. Built
 # from the roots of its slope, 4 (x0 + 1.2)(x0 − 0.2)(x0 − 1). The start leads to the upper well.
 DOUBLE_WELL = Surface(
-    "double well", _double_well, _double_well_gradient,
-    minima=[[-1.2, 0], [1, 0]], bounds=[[-2, 2], [-2, 2]], start=[1.8, 1.2], rates=(2e-3, 0.2),
+    "double well",
+    _double_well,
+    _double_well_gradient,
+    minima=[[-1.2, 0], [1, 0]],
+    bounds=[[-2, 2], [-2, 2]],
+    start=[1.8, 1.2],
+    rates=(2e-3, 0.2),
 )
 
 # r² / (1 + r²): far out the slope falls like 2/r³, so that the first steps are tiny.
 PLATEAU = Surface(
-    "plateau", _plateau, _plateau_gradient,
-    minima=[[0, 0]], bounds=[[-4, 4], [-4, 4]], start=[-3, 2], rates=(0.05, 5.0),
+    "plateau",
+    _plateau,
+    _plateau_gradient,
+    minima=[[0, 0]],
+    bounds=[[-4, 4], [-4, 4]],
+    start=[-3, 2],
+    rates=(0.05, 5.0),
 )
 
 SURFACES: dict[str, Surface] = {
     surface.name: surface
-    for surface in (
-        BOWL, RAVINE, ROSENBROCK, BEALE, HIMMELBLAU, SADDLE, DOUBLE_WELL, PLATEAU
-    )
+    for surface in (BOWL, RAVINE, ROSENBROCK, BEALE, HIMMELBLAU, SADDLE, DOUBLE_WELL, PLATEAU)
 }

@@ -38,8 +38,11 @@ def check(function):
 
 def code(notebook):
     """(number, cell) of the code cells that hold something."""
-    return [(n, c) for n, c in enumerate(notebook.cells, 1)
-            if c.cell_type == "code" and c.source.strip()]
+    return [
+        (n, c)
+        for n, c in enumerate(notebook.cells, 1)
+        if c.cell_type == "code" and c.source.strip()
+    ]
 
 
 def markdown(notebook):
@@ -228,8 +231,10 @@ def has_explorers_predictions_and_your_turns(notebook, path):
     if not is_lesson(path):
         return
     sources = [cell.source for _, cell in code(notebook)]
-    explorers = sum(o.get("data", {}).get("text/plain", "").startswith("Explorer:")
-                    for _, o in outputs(notebook))
+    explorers = sum(
+        o.get("data", {}).get("text/plain", "").startswith("Explorer:")
+        for _, o in outputs(notebook)
+    )
     for what, count, low, high in [
         ("explorers", explorers, 1, 3),
         ("predictions", sum(len(re.findall(r"\bpredict\(", s)) for s in sources), 4, 8),
@@ -244,8 +249,10 @@ def hides_the_answers_of_predictions(notebook, path):
     for n, cell in code(notebook):
         hidden = cell.metadata.get("jupyter", {}).get("source_hidden", False)
         if hidden != cell.source.startswith("predict("):
-            yield (f"cell {n}: the input of a prediction is hidden, for it holds the answer; "
-                   "no other input is")
+            yield (
+                f"cell {n}: the input of a prediction is hidden, for it holds the answer; "
+                "no other input is"
+            )
 
 
 @check
@@ -275,8 +282,10 @@ def links_to_things_that_exist(notebook, path):
 
 @check
 def uses_nothing_that_cannot_be_tested_or_shown(notebook, path):
-    banned = (r"\b(?:interact|interact_manual|interactive_output|clear_output|plt\.show)\b"
-              r"|\b(?:interactive|Output)\s*\(|^\s*%matplotlib")
+    banned = (
+        r"\b(?:interact|interact_manual|interactive_output|clear_output|plt\.show)\b"
+        r"|\b(?:interactive|Output)\s*\(|^\s*%matplotlib"
+    )
     for n, cell in code(notebook):
         if found := re.search(banned, cell.source, re.MULTILINE):
             yield f"cell {n} uses {found[0].strip()}"
@@ -302,7 +311,10 @@ def solution_code(cell):
     """The Python of a folded solution, or None if the cell is none."""
     folded = re.search(
         r"<details\b[^>]*>\s*<summary\b[^>]*>\s*(?:<\w+>)?Solution.*?</summary>.*?"
-        r"```python\n(.*?)\n```.*?</details>", cell.source, re.DOTALL)
+        r"```python\n(.*?)\n```.*?</details>",
+        cell.source,
+        re.DOTALL,
+    )
     return folded and folded[1]
 
 
@@ -314,8 +326,10 @@ def ends_each_stub_with_its_check_and_folds_a_solution_below(notebook, path):
         if solution is None:
             yield f"the stub in cell {n} has no Markdown cell tagged `solution` before more code"
         elif solution_code(solution) is None:
-            yield (f"the solution of cell {n} must be <details> with a <summary> that starts with "
-                   "Solution, around a ```python block")
+            yield (
+                f"the solution of cell {n} must be <details> with a <summary> that starts with "
+                "Solution, around a ```python block"
+            )
 
 
 @check
@@ -376,8 +390,7 @@ def test_verdicts_hold_for_every_seed(path):
 
 # --- each check passes a good notebook and fails a bad one ---------------------------------------
 
-PNG = base64.b64encode(
-    b"\x89PNG\r\n\x1a\n" + struct.pack(">I4sI", 0, b"IEND", 0xAE426082)).decode()
+PNG = base64.b64encode(b"\x89PNG\r\n\x1a\n" + struct.pack(">I4sI", 0, b"IEND", 0xAE426082)).decode()
 DATED = base64.b64encode(base64.b64decode(PNG) + struct.pack(">I", 1) + b"tEXtx1234").decode()
 ALT = {"image/png": {"alt": "A curve that falls and rises again."}}
 
@@ -397,29 +410,42 @@ def failed(name="ValueError", traceback=()):
 
 def good():
     """A short notebook, 01_good.ipynb, that passes every check."""
+
     def turn(name):
         return [
-            new_code_cell(f"def {name}(x):\n    ...\n\nlesson01.{name}.check({name})",
-                          outputs=[printed("not done yet\n")]),
+            new_code_cell(
+                f"def {name}(x):\n    ...\n\nlesson01.{name}.check({name})",
+                outputs=[printed("not done yet\n")],
+            ),
             new_markdown_cell("<details><summary>Hint 1</summary>\n\nThink.\n\n</details>"),
             new_markdown_cell(
                 "<details><summary>Solution</summary>\n\n"
-                f"```python\ndef {name}(x):\n    return x  # just x\n```\n\n</details>"),
+                f"```python\ndef {name}(x):\n    return x  # just x\n```\n\n</details>"
+            ),
         ]
 
     cells = [
         new_markdown_cell("# Which way?\n[next](01_good.ipynb) [here](#Which-way?)"),
         new_code_cell("from course_utils import plots\nSEED = 0\nplots.use_style()"),
-        new_code_cell("show()", outputs=[
-            shown(ALT, image_png=PNG, text_plain="Explorer: slope 0.25 at step 1,000")]),
+        new_code_cell(
+            "show()",
+            outputs=[shown(ALT, image_png=PNG, text_plain="Explorer: slope 0.25 at step 1,000")],
+        ),
         new_code_cell("1 / 0", outputs=[failed("ZeroDivisionError", ["Cell In[3], line 1"])]),
-        new_code_cell("2.5", outputs=[new_output(
-            "execute_result", data={"text/plain": "2.5"}, execution_count=4)]),
-        *[new_code_cell(f"predict('{i}')", metadata={"jupyter": {"source_hidden": True}})
-          for i in range(4)],
-        *turn("f"), *turn("g"),
-        *[new_markdown_cell("Text with `just` one word. ![a line](01_good.ipynb)")
-          for _ in range(10)],
+        new_code_cell(
+            "2.5",
+            outputs=[new_output("execute_result", data={"text/plain": "2.5"}, execution_count=4)],
+        ),
+        *[
+            new_code_cell(f"predict('{i}')", metadata={"jupyter": {"source_hidden": True}})
+            for i in range(4)
+        ],
+        *turn("f"),
+        *turn("g"),
+        *[
+            new_markdown_cell("Text with `just` one word. ![a line](01_good.ipynb)")
+            for _ in range(10)
+        ],
     ]
     notebook = new_notebook(cells=cells)
     count = 0
@@ -456,6 +482,7 @@ def set_source(number, source):
 def append_source(number, source):
     def change(notebook):
         notebook.cells[number - 1].source += source
+
     return change
 
 
@@ -486,13 +513,22 @@ BAD = {
     writes_nothing_to_stderr: [set_output(3, printed("a warning", "stderr"))],
     raises_where_it_says_so_and_nowhere_else: [set_tags(4), set_output(4), set_output(3, failed())],
     shows_no_address_and_no_path: [
-        prints("<function f at 0x7f3a>"), prints("<object object at 12>"), prints("/home/ada/x.py"),
-        prints("C:\\Users\\ada"), prints("~/course"), prints("File '/tmp/a'"),
-        in_traceback("File /mnt/x.py"), set_output(3, shown(text_html="<b>/Users/ada</b>")),
+        prints("<function f at 0x7f3a>"),
+        prints("<object object at 12>"),
+        prints("/home/ada/x.py"),
+        prints("C:\\Users\\ada"),
+        prints("~/course"),
+        prints("File '/tmp/a'"),
+        in_traceback("File /mnt/x.py"),
+        set_output(3, shown(text_html="<b>/Users/ada</b>")),
     ],
     prints_at_most_three_significant_digits: [
-        prints("slope 3.142"), prints("(0.5, 0.12345)"), prints("1234.5"), prints("1,234.5 ≈"),
-        set_output(3, shown(text_plain="tensor(0.1235)")), prints("ends with 3.1416."),
+        prints("slope 3.142"),
+        prints("(0.5, 0.12345)"),
+        prints("1234.5"),
+        prints("1,234.5 ≈"),
+        set_output(3, shown(text_plain="tensor(0.1235)")),
+        prints("ends with 3.1416."),
     ],
     is_small: [lambda nb: set_output(3, printed("x" * 1_500_000))(nb)],
     stores_no_widgets: [
@@ -504,7 +540,8 @@ BAD = {
         set_output(3, shown({"image/png": {"alt": "figure"}}, image_png=PNG)),
         set_output(3, shown(**{"image_svg+xml": "<svg/>"})),
         set_output(3, shown(text_html="<img src='x.png'>")),
-        set_source(1, "<img src='x.png' alt=''>"), set_source(1, "![ ](x.png)"),
+        set_source(1, "<img src='x.png' alt=''>"),
+        set_source(1, "![ ](x.png)"),
     ],
     stores_pictures_without_versions_and_dates: [set_output(3, shown(ALT, image_png=DATED))],
     is_stored_in_canonical_form: [
@@ -515,50 +552,73 @@ BAD = {
     has_25_to_60_cells: [lambda nb: nb.cells.pop(), lambda nb: nb.cells.extend(nb.cells[-1:] * 36)],
     keeps_code_cells_short: [
         set_source(5, "x = 1\n" * 26),
-        lambda nb: [cell.update(source="x\n" * 7, metadata={}) for cell in nb.cells
-                    if cell.cell_type == "code"],
+        lambda nb: [
+            cell.update(source="x\n" * 7, metadata={})
+            for cell in nb.cells
+            if cell.cell_type == "code"
+        ],
     ],
     hides_the_answers_of_predictions: [
         lambda nb: nb.cells[5].metadata.pop("jupyter"),
         lambda nb: nb.cells[2].metadata.update(jupyter={"source_hidden": True}),
     ],
     begins_with_imports_seed_and_style: [
-        set_tags(2), append_source(2, "\nx = 1"), set_source(2, "import numpy as np\nSEED = 0"),
+        set_tags(2),
+        append_source(2, "\nx = 1"),
+        set_source(2, "import numpy as np\nSEED = 0"),
         set_source(2, "SEED = 0\nplots.use_style()"),
         set_source(2, "import numpy\nSEED = 1\nplots.use_style()"),
         lambda nb: nb.cells.insert(0, new_code_cell("import numpy")),
     ],
     has_explorers_predictions_and_your_turns: [
-        set_output(3, printed("no explorer")), set_source(6, "1"), set_tags(10),
+        set_output(3, printed("no explorer")),
+        set_source(6, "1"),
+        set_tags(10),
         append_source(6, "\n" + "predict()\n" * 5),
     ],
     talks_to_its_reader_as_an_equal: [
-        set_source(1, "It is simply so."), set_source(1, "Just look."),
-        set_source(1, "Obviously."), append_source(11, " It is just so."),
+        set_source(1, "It is simply so."),
+        set_source(1, "Just look."),
+        set_source(1, "Obviously."),
+        append_source(11, " It is just so."),
     ],
     links_to_things_that_exist: [
-        set_source(1, "[x](no_such_file.ipynb)"), set_source(1, "[x](no_such.ipynb#part)"),
-        set_source(1, "[x](#no-such-heading)"), set_source(1, "<a href='no_such'>x</a>"),
+        set_source(1, "[x](no_such_file.ipynb)"),
+        set_source(1, "[x](no_such.ipynb#part)"),
+        set_source(1, "[x](#no-such-heading)"),
+        set_source(1, "<a href='no_such'>x</a>"),
         set_source(1, "![a picture](no_such.png)"),
     ],
     uses_nothing_that_cannot_be_tested_or_shown: [
-        set_source(3, source) for source in (
-            "interact(f, x=1)", "@interact", "from ipywidgets import interact, fixed",
-            "import interact", "interactive_output(f)", "out = widgets.Output()", "clear_output()",
-            "plt.show()", "%matplotlib widget", "interactive (f)",
+        set_source(3, source)
+        for source in (
+            "interact(f, x=1)",
+            "@interact",
+            "from ipywidgets import interact, fixed",
+            "import interact",
+            "interactive_output(f)",
+            "out = widgets.Output()",
+            "clear_output()",
+            "plt.show()",
+            "%matplotlib widget",
+            "interactive (f)",
         )
     ],
     ends_each_stub_with_its_check_and_folds_a_solution_below: [
-        set_source(10, "def f(x):\n    ..."), set_tags(12), set_source(12, "Solution: x"),
+        set_source(10, "def f(x):\n    ..."),
+        set_tags(12),
+        set_source(12, "Solution: x"),
         set_source(12, "<details><summary>Answer</summary>\n```python\nx\n```\n</details>"),
         set_source(12, "<details><summary>Solution</summary>\nx\n</details>"),
         lambda nb: nb.cells.insert(11, new_code_cell("1")),
         lambda nb: nb.cells.append(nb.cells[9]),
     ],
     tells_unsolved_stubs_that_they_are_not_done: [
-        set_output(10), set_output(10, printed("✗ wrong")), set_output(10, printed("✓ right")),
+        set_output(10),
+        set_output(10, printed("✗ wrong")),
+        set_output(10, printed("✓ right")),
     ],
-}  # fmt: skip
+}
 
 
 def test_every_check_has_been_seen_to_fail():
@@ -567,8 +627,11 @@ def test_every_check_has_been_seen_to_fail():
 
 @pytest.mark.parametrize(
     ("function", "spoil"),
-    [pytest.param(f, spoil, id=f"{f.__name__}-{i}")
-     for f, spoils in BAD.items() for i, spoil in enumerate(spoils)],
+    [
+        pytest.param(f, spoil, id=f"{f.__name__}-{i}")
+        for f, spoils in BAD.items()
+        for i, spoil in enumerate(spoils)
+    ],
 )
 def test_a_bad_notebook_fails(function, spoil, path):
     notebook = good()
@@ -577,9 +640,17 @@ def test_a_bad_notebook_fails(function, spoil, path):
     assert complaints and all(isinstance(c, str) for c in complaints)
 
 
-@pytest.mark.parametrize("text", [
-    "halves in 1,000 steps", "2.13.0 is installed", "0.00123", "1.23e-05", "x0.12345", "3 of 1000",
-])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "halves in 1,000 steps",
+        "2.13.0 is installed",
+        "0.00123",
+        "1.23e-05",
+        "x0.12345",
+        "3 of 1000",
+    ],
+)
 def test_whole_numbers_versions_and_small_numbers_are_not_too_long(text, path):
     notebook = good()
     prints(text)(notebook)
@@ -595,13 +666,19 @@ def check(f):
 def test_a_solution_is_accepted_if_and_only_if_its_check_is_convinced(
     solution, complaints, tmp_path
 ):
-    notebook = new_notebook(cells=[
-        new_code_cell(EXERCISE),
-        new_code_cell("def f(x):\n    return ...\n\ncheck(f)", metadata={"tags": ["your-turn"]}),
-        new_markdown_cell(
-            f"<details><summary>Solution</summary>\n\n```python\ndef f(x):\n    return {solution}\n"
-            "```\n</details>", metadata={"tags": ["solution"]}),
-    ])  # fmt: skip
+    notebook = new_notebook(
+        cells=[
+            new_code_cell(EXERCISE),
+            new_code_cell(
+                "def f(x):\n    return ...\n\ncheck(f)", metadata={"tags": ["your-turn"]}
+            ),
+            new_markdown_cell(
+                f"<details><summary>Solution</summary>\n\n```python\ndef f(x):\n"
+                f"    return {solution}\n```\n</details>",
+                metadata={"tags": ["solution"]},
+            ),
+        ]
+    )
     assert len(unconvinced_checks(notebook, "01", tmp_path)) == complaints
 
 

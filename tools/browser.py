@@ -15,9 +15,7 @@ from pathlib import Path
 
 __all__ = ["find_browser", "HOW_TO_GET_A_BROWSER"]
 
-HOW_TO_GET_A_BROWSER = (
-    "install Chromium, Chrome or Edge, or set DESCENT_BROWSER to the path of one"
-)
+HOW_TO_GET_A_BROWSER = "install Chromium, Chrome or Edge, or set DESCENT_BROWSER to the path of one"
 
 NAMES = (
     "chromium",

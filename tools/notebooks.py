@@ -27,9 +27,16 @@ from nbformat import NotebookNode
 from traitlets.config import Config
 
 __all__ = [
-    "NotebookError", "build", "canonical", "execute", "find", "kernel_environment", "rerun",
-    "to_text", "with_seed",
-]  # fmt: skip
+    "NotebookError",
+    "build",
+    "canonical",
+    "execute",
+    "find",
+    "kernel_environment",
+    "rerun",
+    "to_text",
+    "with_seed",
+]
 
 ROOT = Path(__file__).resolve().parent.parent
 LESSONS = ROOT / "notebooks"
@@ -128,11 +135,14 @@ def _run(
         if os.name == "posix":  # files: a free port may be taken before the kernel opens it
             config.KernelManager.update(transport="ipc", ip=os.path.join(settings, "kernel"))
         client = NotebookClient(
-            versions[0], timeout=CELL_TIMEOUT, kernel_name="python3", record_timing=False,
+            versions[0],
+            timeout=CELL_TIMEOUT,
+            kernel_name="python3",
+            record_timing=False,
             config=config,
             resources={"metadata": {"path": str(cwd)}},
             extra_arguments=["--IPKernelApp.log_level=40"],  # errors only
-        )  # fmt: skip
+        )
         client.reset_execution_trackers()
         with client.setup_kernel(env=environment):
             client.set_widgets_metadata()
@@ -333,8 +343,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
             continue
         failed |= options.check and bool(changed)
         verb = "would be rewritten: " if options.check else "written: "
-        print(f"{'✗' if options.check and changed else '✓'} {_shown(path)}: "
-              + (verb + changed if changed else "as it was"), flush=True)
+        print(
+            f"{'✗' if options.check and changed else '✓'} {_shown(path)}: "
+            + (verb + changed if changed else "as it was"),
+            flush=True,
+        )
     return int(failed)
 
 

@@ -69,11 +69,20 @@ UNDOCUMENTED = re.compile(r"course_utils\.(exercises\.lesson\d\d|patients)$")
 
 MATH_FONT = ("ziamath", "ziamath/fonts/STIXTwoMath-Regular.ttf")
 MATH_CHARACTERS = [
-    *range(0x20, 0x7F), *range(0xA0, 0x100), *range(0x2C6, 0x2DE), *range(0x370, 0x400),  # letters
-    *range(0x2010, 0x2065), *range(0x2100, 0x2150), *range(0x2190, 0x21D6),  # ′ … ℎ ← ⇒
-    *range(0x2200, 0x22C8), *range(0x22EE, 0x22F2), *range(0x2308, 0x230C),  # ∇ √ ∑ ⋯ ⌈
-    *range(0x27E8, 0x27EA), *range(0x1D400, 0x1D468), *range(0x1D6A4, 0x1D71C),  # ⟨⟩, bold, italic
-]  # fmt: skip
+    *range(0x20, 0x7F),
+    *range(0xA0, 0x100),
+    *range(0x2C6, 0x2DE),
+    *range(0x370, 0x400),  # letters
+    *range(0x2010, 0x2065),
+    *range(0x2100, 0x2150),
+    *range(0x2190, 0x21D6),  # ′ … ℎ ← ⇒
+    *range(0x2200, 0x22C8),
+    *range(0x22EE, 0x22F2),
+    *range(0x2308, 0x230C),  # ∇ √ ∑ ⋯ ⌈
+    *range(0x27E8, 0x27EA),
+    *range(0x1D400, 0x1D468),
+    *range(0x1D6A4, 0x1D71C),  # ⟨⟩, bold, italic
+]
 
 
 class SiteError(Exception):
@@ -106,9 +115,10 @@ def _digest(path: Path) -> str:
     """Of all that decides what the lesson shows: itself, the package, the versions."""
     files = [path, ROOT / "constraints.txt", ROOT / "tools" / "notebooks.py"]
     files += sorted(
-        file for file in PACKAGE.rglob("*")
+        file
+        for file in PACKAGE.rglob("*")
         if file.is_file() and file.suffix != ".pyc" and "grading" not in file.parts  # not lessons'
-    )  # fmt: skip
+    )
     digest = hashlib.sha256()
     for file in files:
         content = file.read_bytes()
@@ -152,11 +162,13 @@ def prepare(notebook: NotebookNode, path: Path, assets: Path) -> NotebookNode:
             elif not all(line[0] in "✓✗○" for line in output.get("text", "").splitlines() if line):
                 cell.metadata.setdefault("tags", []).append("as-printed")  # columns: not wrapped
         if "your-turn" in tags(cell):
-            cells.append(nbformat.v4.new_markdown_cell(
-                f"*Here the code cannot run: [do this task on Binder]({BINDER}{where}), "
-                "or in your own JupyterLab, where your answer is checked.*",
-                id=f"{cell.id}-where",
-            ))  # fmt: skip
+            cells.append(
+                nbformat.v4.new_markdown_cell(
+                    f"*Here the code cannot run: [do this task on Binder]({BINDER}{where}), "
+                    "or in your own JupyterLab, where your answer is checked.*",
+                    id=f"{cell.id}-where",
+                )
+            )
     result.cells = cells
     return result
 
@@ -225,9 +237,7 @@ def _picture(png: str, assets: Path, about: Mapping, alt: str | None, where: str
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_bytes(content)
     size = "".join(f' {side}="{int(about[side])}"' for side in ("width", "height") if side in about)
-    return (
-        f'<img src="{up}_static/pictures/{name}" alt="{html.escape(alt)}"{size} loading="lazy">'
-    )
+    return f'<img src="{up}_static/pictures/{name}" alt="{html.escape(alt)}"{size} loading="lazy">'
 
 
 def relink(text: str, where: str) -> str:
@@ -325,11 +335,18 @@ def glossary(lessons: Mapping[str, Sequence[Term]]) -> str:
         english = f'<span id="{anchor}">{html.escape(term.english)}</span>'
         rows[term.english] = f"| {english} | {term.korean_html} | {term.meaning} | {links} |"
     in_order = [row for _, row in sorted(rows.items(), key=lambda item: _letters(item[0]))]
-    return "\n".join([
-        "# Glossary", "",
-        "The key terms of all lessons. The number leads to the lesson that explains the term.", "",
-        "| English | 한국어 | what it means | lesson |", "|---|---|---|---|", *in_order, "",
-    ])  # fmt: skip
+    return "\n".join(
+        [
+            "# Glossary",
+            "",
+            "The key terms of all lessons. The number leads to the lesson that explains the term.",
+            "",
+            "| English | 한국어 | what it means | lesson |",
+            "|---|---|---|---|",
+            *in_order,
+            "",
+        ]
+    )
 
 
 def _letters(text: str) -> str:
@@ -348,8 +365,9 @@ def _index(lessons: Mapping[str, NotebookNode], explorer: str, pages: Iterable[s
     for name, notebook in lessons.items():
         topic, _, question = _title(notebook).partition(": ")
         topic = f"{name.split('_')[0]} {topic}"
-        items.append(f"- **[{topic}](notebooks/{name}.ipynb)**\\\n  "
-                     + question[:1].upper() + question[1:])  # fmt: skip
+        items.append(
+            f"- **[{topic}](notebooks/{name}.ipynb)**\\\n  " + question[:1].upper() + question[1:]
+        )
         entries.append(f"{topic} <notebooks/{name}>")
     pages = set(pages)
     trees = {"Lessons": entries}
@@ -395,10 +413,20 @@ def _reference(folder: Path) -> None:
         about = ast.get_docstring(ast.parse(text)) or ""
         rows.append(f"| [{name}]({name}.rst) | {' '.join(about.split(chr(10) * 2)[0].split())} |")
     package = ast.get_docstring(ast.parse((PACKAGE / "__init__.py").read_text(encoding="utf-8")))
-    text = "\n".join([
-        "# The helper package", "", package, "",
-        "| module | what it is |", "|---|---|", *rows, "", _toctree("", names), "",
-    ])  # fmt: skip
+    text = "\n".join(
+        [
+            "# The helper package",
+            "",
+            package,
+            "",
+            "| module | what it is |",
+            "|---|---|",
+            *rows,
+            "",
+            _toctree("", names),
+            "",
+        ]
+    )
     (folder / "index.md").write_text(text, encoding="utf-8")
 
 
@@ -425,7 +453,10 @@ def _write_math_font(path: Path) -> None:
 
     package, name = MATH_FONT
     options = subset.Options(
-        flavor="woff", layout_features=["*"], hinting=False, name_IDs=["*"]  # the licence stays
+        flavor="woff",
+        layout_features=["*"],
+        hinting=False,
+        name_IDs=["*"],  # the licence stays
     )
     font = subset.load_font(str(distribution(package).locate_file(name)), options)
     subsetter = subset.Subsetter(options)
@@ -522,9 +553,15 @@ def _sphinx(source: Path, assets: Path, output: Path, work: Path) -> int:
     static = [str(DOCS / "_static"), str(assets)]
     with patch_docutils(), docutils_namespace():
         app = Sphinx(
-            str(source), str(DOCS), str(output), str(work / "doctrees"), "html",
-            confoverrides={"html_static_path": static}, status=None, warning=sys.stderr,
-        )  # fmt: skip
+            str(source),
+            str(DOCS),
+            str(output),
+            str(work / "doctrees"),
+            "html",
+            confoverrides={"html_static_path": static},
+            status=None,
+            warning=sys.stderr,
+        )
         app.build()
         return app._warncount
 

@@ -102,8 +102,9 @@ class Exercise:
         def results_of(function):
             return lambda index: _run(function, cases[index])
 
-        mistakes = {name: (results_of(wrong), sentence)
-                    for name, (wrong, sentence) in self.mistakes.items()}
+        mistakes = {
+            name: (results_of(wrong), sentence) for name, (wrong, sentence) in self.mistakes.items()
+        }
         return Trial(self.name, cases, results_of(self.reference), mistakes, self.tolerance)
 
 
@@ -132,9 +133,11 @@ class Trial:
         if function is ...:
             return self._not_done("the dots")
         if not callable(function):
-            return Diagnosis("wrong type",
-                             f"{self.name}: expected a function, got {_show(function)}.",
-                             unseen=f"{self.name} is no function.")
+            return Diagnosis(
+                "wrong type",
+                f"{self.name}: expected a function, got {_show(function)}.",
+                unseen=f"{self.name} is no function.",
+            )
         tried, results, start = [], [], perf_counter()
         for index in range(len(self.cases)):
             late = len(tried) >= 2 and perf_counter() - start > PATIENCE
@@ -157,12 +160,16 @@ class Trial:
             if all(self._same(got, mistaken(index)) for got, index in zip(results, tried)):
                 return Diagnosis("mistake", f"{self.name}: {sentence}", name)
         if all(_equal(got, want, CLOSE) for got, want in zip(results, wanted)):
-            return Diagnosis("close", f"{self.name}: right to three digits or more, but not exact. "
-                             "Did you nudge where a formula is asked for, round, or compute in "
-                             "float32 (PyTorch's default) where float64 is needed?")
+            return Diagnosis(
+                "close",
+                f"{self.name}: right to three digits or more, but not exact. "
+                "Did you nudge where a formula is asked for, round, or compute in "
+                "float32 (PyTorch's default) where float64 is needed?",
+            )
         first = wrong.index(True)
-        return self._differs(self.cases[tried[first]], results[first], wanted[first],
-                             f"{sum(wrong)} of {len(tried)}")
+        return self._differs(
+            self.cases[tried[first]], results[first], wanted[first], f"{sum(wrong)} of {len(tried)}"
+        )
 
     def _call(self, function: Callable, case: tuple) -> tuple[Diagnosis | None, Any]:
         """One call of the learner's function, and what is to be said of it at once."""
@@ -176,29 +183,40 @@ class Trial:
             # A class of the learner's own may carry an input in its name, as a message may.
             kind = type(error).__name__
             known = kind if isinstance(getattr(builtins, kind, None), type) else "an error"
-            return Diagnosis("raised", f"{self.name}{_show(case)} raised "
-                             f"{_message(error)}{_line_of(error)}",
-                             unseen=f"{self.name} raised {known}."), None
+            return Diagnosis(
+                "raised",
+                f"{self.name}{_show(case)} raised {_message(error)}{_line_of(error)}",
+                unseen=f"{self.name} raised {known}.",
+            ), None
         parts = result if isinstance(result, tuple) else (result,)
         if any(part is ... for part in parts):
             return self._not_done("the dots"), None
         if result is None:
-            return Diagnosis("no result", f"{self.name} gives nothing back: "
-                             "its last line must be `return` and the result."), None
+            return Diagnosis(
+                "no result",
+                f"{self.name} gives nothing back: its last line must be `return` and the result.",
+            ), None
         if parts and all(part is None for part in parts):
-            return Diagnosis("no result", f"{self.name} gives back {_show(result)}, and None is "
-                             "nothing. It comes from calls that give nothing back, "
-                             "like `print(…)` or `x.sort()`."), None
+            return Diagnosis(
+                "no result",
+                f"{self.name} gives back {_show(result)}, and None is "
+                "nothing. It comes from calls that give nothing back, "
+                "like `print(…)` or `x.sort()`.",
+            ), None
         # A grader's stand-in for a learner's function gets copies, and tells what became of them.
         if getattr(function, "changed_arguments", False) or not _equal(given, case, 0.0):
-            return Diagnosis("changed argument", f"{self.name} changes an argument it was given "
-                             "(`+=`, `-=` or `x[i] = …` work on the caller's own array): "
-                             "make a new array instead."), None
+            return Diagnosis(
+                "changed argument",
+                f"{self.name} changes an argument it was given "
+                "(`+=`, `-=` or `x[i] = …` work on the caller's own array): "
+                "make a new array instead.",
+            ), None
         return None, result
 
     def _not_done(self, stub: str) -> Diagnosis:
-        return Diagnosis("not done", f"{self.name}: not done yet. Replace {stub} and run "
-                         "the cell again.")
+        return Diagnosis(
+            "not done", f"{self.name}: not done yet. Replace {stub} and run the cell again."
+        )
 
     def _same(self, got: Any, want: Any) -> bool:
         return _equal(got, want, self.tolerance)
@@ -208,15 +226,23 @@ class Trial:
         if _parts(got) is None:
             kind = "" if shown == _type_of(got) else f", {_type_of(got)}"
             wish = "a smaller number is" if isinstance(got, int) else "real numbers are"
-            return Diagnosis("wrong type", f"{call} gives {shown}{kind}: {wish} expected.",
-                             unseen=f"{self.name} does not give real numbers.")
+            return Diagnosis(
+                "wrong type",
+                f"{call} gives {shown}{kind}: {wish} expected.",
+                unseen=f"{self.name} does not give real numbers.",
+            )
         have, need = _describe(got), _describe(want)
         if have != need:
-            return Diagnosis("wrong shape", f"{call} gives {have}, expected {need}.",
-                             unseen=f"{self.name} gives a result of the wrong shape.")
-        return Diagnosis("wrong", f"{call}: expected {_show(want)}, got {shown}. "
-                         f"{count} inputs differ.",
-                         unseen=f"{self.name}: {count} {self.inputs} differ.")
+            return Diagnosis(
+                "wrong shape",
+                f"{call} gives {have}, expected {need}.",
+                unseen=f"{self.name} gives a result of the wrong shape.",
+            )
+        return Diagnosis(
+            "wrong",
+            f"{call}: expected {_show(want)}, got {shown}. {count} inputs differ.",
+            unseen=f"{self.name}: {count} {self.inputs} differ.",
+        )
 
 
 # --------------------------------------------------------------------- helpers

@@ -9,11 +9,23 @@ for hw05 to examine.
 import numpy as np
 
 __all__ = [
-    "square", "wave", "growth", "bell",
-    "bowl", "valley", "twisted", "hills",
-    "bowl_gradient", "valley_gradient", "twisted_gradient", "hills_gradient",
-    "circle", "spiral", "mixed",
-    "book_step", "momentum_step",
+    "square",
+    "wave",
+    "growth",
+    "bell",
+    "bowl",
+    "valley",
+    "twisted",
+    "hills",
+    "bowl_gradient",
+    "valley_gradient",
+    "twisted_gradient",
+    "hills_gradient",
+    "circle",
+    "spiral",
+    "mixed",
+    "book_step",
+    "momentum_step",
 ]
 
 # ------------------------------------------------------------------- of one number

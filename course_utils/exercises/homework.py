@@ -36,7 +36,8 @@ def checks(notebook: str) -> Callable[[str, Callable], None]:
     if not path.is_file():
         raise FileNotFoundError(
             f"{path} must lie in the same folder as the notebook: the checks are in it. "
-            "Get both from where the notebook came from.")
+            "Get both from where the notebook came from."
+        )
     trials = table.read(path)
 
     def check(name: str, function: Callable) -> None:

@@ -42,9 +42,20 @@ def _loss_inputs(rng):
     patience = int(rng.integers(2, 5))
     rises = [0.3 - 0.02 * np.arange(n) for n in (patience - 2, patience - 1, patience)]
     rises[2][0] = rng.choice([0.0, 0.4])
-    losses = np.concatenate([
-        4 - 0.1 * np.arange(rng.integers(2, 5)), [3.5], 3.5 + rises[0], [3.0], 3.0 + rises[1],
-        [2.5], 2.5 + rises[2], [2.2], 2.3 + 0.02 * np.arange(patience + 3), [1.5, 1.6]]).round(2)
+    losses = np.concatenate(
+        [
+            4 - 0.1 * np.arange(rng.integers(2, 5)),
+            [3.5],
+            3.5 + rises[0],
+            [3.0],
+            3.0 + rises[1],
+            [2.5],
+            2.5 + rises[2],
+            [2.2],
+            2.3 + 0.02 * np.arange(patience + 3),
+            [1.5, 1.6],
+        ]
+    ).round(2)
     ends_early = rng.random() < 0.25
     return losses[: np.flatnonzero(losses == 2.5)[0] + 2] if ends_early else losses, patience
 
@@ -54,37 +65,60 @@ best_epoch = Exercise(
     reference=lambda losses, patience: _stop(losses, patience)[0],
     inputs=_loss_inputs,
     mistakes={
-        "whole curve": (lambda losses, patience: int(np.argmin(losses)),
-                        "you take the lowest loss of the whole curve. The rule stops before it "
-                        "has seen all: it cannot know what comes later."),
-        "where it stopped": (lambda losses, patience: _stop(losses, patience)[1],
-                             "you give the epoch at which the rule stops. "
-                             "Give the best one it has seen until then."),
-        "one too patient": (lambda losses, patience: _stop(losses, patience, late=1)[0],
-                            "you wait one epoch too long: `patience` epochs in a row without a "
-                            "lower loss are enough to stop."),
-        "one too impatient": (lambda losses, patience: _stop(losses, patience, late=-1)[0],
-                              "you stop one epoch too early: wait `patience` epochs after "
-                              "the best one."),
-        "ties": (lambda losses, patience: _stop(losses, patience, ties=True)[0],
-                 "you take an equal loss for a lower one, and wait anew."),
-        "never counts anew": (_never_anew,
-                              "after a lower loss the waiting must start anew: the `patience` "
-                              "epochs are in a row."),
-        "first": (lambda losses, patience: 0,
-                  "this is always epoch 0. Is `return` inside the loop?"),
-        "lowest loss": (lambda losses, patience: float(np.min(losses)),
-                        "you give a loss. The number of its epoch is asked for."),
-        "against the last": (lambda losses, patience: _stop(losses, patience, against_last=True)[0],
-                             "you compare with the epoch before. Compare with the best so far."),
-        "no patience": (lambda losses, patience: _stop(losses, 1)[0],
-                        "you stop at the first rise. Wait `patience` epochs."),
-        "loss": (lambda losses, patience: losses[_stop(losses, patience)[0]],
-                 "you give the loss. The number of its epoch is asked for."),
-        "count from one": (lambda losses, patience: _stop(losses, patience)[0] + 1,
-                           "one too many: epochs count from 0, like the entries of `losses`."),
-        "last": (lambda losses, patience: len(losses) - 1,
-                 "this is always the last epoch: nothing stops."),
+        "whole curve": (
+            lambda losses, patience: int(np.argmin(losses)),
+            "you take the lowest loss of the whole curve. The rule stops before it "
+            "has seen all: it cannot know what comes later.",
+        ),
+        "where it stopped": (
+            lambda losses, patience: _stop(losses, patience)[1],
+            "you give the epoch at which the rule stops. Give the best one it has seen until then.",
+        ),
+        "one too patient": (
+            lambda losses, patience: _stop(losses, patience, late=1)[0],
+            "you wait one epoch too long: `patience` epochs in a row without a "
+            "lower loss are enough to stop.",
+        ),
+        "one too impatient": (
+            lambda losses, patience: _stop(losses, patience, late=-1)[0],
+            "you stop one epoch too early: wait `patience` epochs after the best one.",
+        ),
+        "ties": (
+            lambda losses, patience: _stop(losses, patience, ties=True)[0],
+            "you take an equal loss for a lower one, and wait anew.",
+        ),
+        "never counts anew": (
+            _never_anew,
+            "after a lower loss the waiting must start anew: the `patience` epochs are in a row.",
+        ),
+        "first": (
+            lambda losses, patience: 0,
+            "this is always epoch 0. Is `return` inside the loop?",
+        ),
+        "lowest loss": (
+            lambda losses, patience: float(np.min(losses)),
+            "you give a loss. The number of its epoch is asked for.",
+        ),
+        "against the last": (
+            lambda losses, patience: _stop(losses, patience, against_last=True)[0],
+            "you compare with the epoch before. Compare with the best so far.",
+        ),
+        "no patience": (
+            lambda losses, patience: _stop(losses, 1)[0],
+            "you stop at the first rise. Wait `patience` epochs.",
+        ),
+        "loss": (
+            lambda losses, patience: losses[_stop(losses, patience)[0]],
+            "you give the loss. The number of its epoch is asked for.",
+        ),
+        "count from one": (
+            lambda losses, patience: _stop(losses, patience)[0] + 1,
+            "one too many: epochs count from 0, like the entries of `losses`.",
+        ),
+        "last": (
+            lambda losses, patience: len(losses) - 1,
+            "this is always the last epoch: nothing stops.",
+        ),
         "patience": (lambda losses, patience: patience, "this is the patience itself."),
     },
 )
@@ -97,52 +131,82 @@ def _numbers(rng, size=3):
 penalised = Exercise(
     "penalised",
     reference=lambda g, w, l1, l2: g + l1 * np.sign(w) + l2 * w,
-    inputs=lambda rng: (_numbers(rng), _numbers(rng), round(rng.uniform(0.1, 0.5), 2),
-                        round(rng.uniform(0.6, 0.9), 2)),
+    inputs=lambda rng: (
+        _numbers(rng),
+        _numbers(rng),
+        round(rng.uniform(0.1, 0.5), 2),
+        round(rng.uniform(0.6, 0.9), 2),
+    ),
     mistakes={
-        "l1 without sign": (lambda g, w, l1, l2: g + l1 + l2 * w,
-                            "the slope of |w| is +1 or −1, as w is above or below 0: "
-                            "the sign is missing."),
-        "l1 as size": (lambda g, w, l1, l2: g + l1 * np.abs(w) + l2 * w,
-                       "you add λ₁ |w|, the penalty itself. Its slope is asked for."),
-        "l2 doubled": (lambda g, w, l1, l2: g + l1 * np.sign(w) + 2 * l2 * w,
-                       "the L2 part is twice too large: the penalty is half of λ₂ w²."),
-        "l2 as square": (lambda g, w, l1, l2: g + l1 * np.sign(w) + l2 * w**2 / 2,
-                         "you add the L2 penalty itself. Its slope is asked for."),
-        "l2 halved": (lambda g, w, l1, l2: g + l1 * np.sign(w) + l2 * w / 2,
-                      "the L2 part is half of what it should be: the slope of w² is 2w, "
-                      "and ½ makes w of it."),
-        "l2 as w squared": (lambda g, w, l1, l2: g + l1 * np.sign(w) + l2 * w**2,
-                            "the L2 part grows like w². The slope of ½ w² does not."),
-        "both penalties": (lambda g, w, l1, l2: g + l1 * np.abs(w) + l2 * w**2 / 2,
-                           "you add the penalties themselves. Their slopes are asked for."),
-        "both penalties, no half": (lambda g, w, l1, l2: g + l1 * np.abs(w) + l2 * w**2,
-                                    "you add the penalties themselves. Their slopes are "
-                                    "asked for."),
+        "l1 without sign": (
+            lambda g, w, l1, l2: g + l1 + l2 * w,
+            "the slope of |w| is +1 or −1, as w is above or below 0: the sign is missing.",
+        ),
+        "l1 as size": (
+            lambda g, w, l1, l2: g + l1 * np.abs(w) + l2 * w,
+            "you add λ₁ |w|, the penalty itself. Its slope is asked for.",
+        ),
+        "l2 doubled": (
+            lambda g, w, l1, l2: g + l1 * np.sign(w) + 2 * l2 * w,
+            "the L2 part is twice too large: the penalty is half of λ₂ w².",
+        ),
+        "l2 as square": (
+            lambda g, w, l1, l2: g + l1 * np.sign(w) + l2 * w**2 / 2,
+            "you add the L2 penalty itself. Its slope is asked for.",
+        ),
+        "l2 halved": (
+            lambda g, w, l1, l2: g + l1 * np.sign(w) + l2 * w / 2,
+            "the L2 part is half of what it should be: the slope of w² is 2w, and ½ makes w of it.",
+        ),
+        "l2 as w squared": (
+            lambda g, w, l1, l2: g + l1 * np.sign(w) + l2 * w**2,
+            "the L2 part grows like w². The slope of ½ w² does not.",
+        ),
+        "both penalties": (
+            lambda g, w, l1, l2: g + l1 * np.abs(w) + l2 * w**2 / 2,
+            "you add the penalties themselves. Their slopes are asked for.",
+        ),
+        "both penalties, no half": (
+            lambda g, w, l1, l2: g + l1 * np.abs(w) + l2 * w**2,
+            "you add the penalties themselves. Their slopes are asked for.",
+        ),
         "both penalties summed": (
             lambda g, w, l1, l2: g + l1 * np.abs(w).sum() + l2 * (w**2).sum() / 2,
             "you add the penalties themselves, one number for all weights. "
-            "Each weight has a slope of its own."),
-        "w for both": (lambda g, w, l1, l2: g + (l1 + l2) * w,
-                       "both parts have the slope of ½ w². That of |w| is +1 or −1, "
-                       "however large w is."),
-        "sign of g": (lambda g, w, l1, l2: g + l1 * np.sign(g) + l2 * w,
-                      "you take the sign of the gradient. The penalty is on the weights."),
-        "l1 minus": (lambda g, w, l1, l2: g - l1 * np.sign(w) + l2 * w,
-                     "the L1 part has the wrong sign."),
-        "swapped": (lambda g, w, l1, l2: g + l2 * np.sign(w) + l1 * w,
-                    "λ₁ and λ₂ are swapped."),
-        "minus": (lambda g, w, l1, l2: g - l1 * np.sign(w) - l2 * w,
-                  "the penalties have the wrong sign. They are added to the loss, "
-                  "so their slopes are added too."),
-        "no gradient": (lambda g, w, l1, l2: l1 * np.sign(w) + l2 * w,
-                        "the gradient of the loss itself is missing."),
+            "Each weight has a slope of its own.",
+        ),
+        "w for both": (
+            lambda g, w, l1, l2: g + (l1 + l2) * w,
+            "both parts have the slope of ½ w². That of |w| is +1 or −1, however large w is.",
+        ),
+        "sign of g": (
+            lambda g, w, l1, l2: g + l1 * np.sign(g) + l2 * w,
+            "you take the sign of the gradient. The penalty is on the weights.",
+        ),
+        "l1 minus": (
+            lambda g, w, l1, l2: g - l1 * np.sign(w) + l2 * w,
+            "the L1 part has the wrong sign.",
+        ),
+        "swapped": (lambda g, w, l1, l2: g + l2 * np.sign(w) + l1 * w, "λ₁ and λ₂ are swapped."),
+        "minus": (
+            lambda g, w, l1, l2: g - l1 * np.sign(w) - l2 * w,
+            "the penalties have the wrong sign. They are added to the loss, "
+            "so their slopes are added too.",
+        ),
+        "no gradient": (
+            lambda g, w, l1, l2: l1 * np.sign(w) + l2 * w,
+            "the gradient of the loss itself is missing.",
+        ),
         "l1 forgotten": (lambda g, w, l1, l2: g + l2 * w, "the L1 part is missing."),
         "l2 forgotten": (lambda g, w, l1, l2: g + l1 * np.sign(w), "the L2 part is missing."),
-        "sign for both": (lambda g, w, l1, l2: g + (l1 + l2) * np.sign(w),
-                          "both parts have the slope of |w|. That of ½ w² is w."),
-        "step": (lambda g, w, l1, l2: w - g - l1 * np.sign(w) - l2 * w,
-                 "you made a step with rate 1. Only the gradient is asked for."),
+        "sign for both": (
+            lambda g, w, l1, l2: g + (l1 + l2) * np.sign(w),
+            "both parts have the slope of |w|. That of ½ w² is w.",
+        ),
+        "step": (
+            lambda g, w, l1, l2: w - g - l1 * np.sign(w) - l2 * w,
+            "you made a step with rate 1. Only the gradient is asked for.",
+        ),
     },
 )
 
@@ -165,42 +229,67 @@ top_eigenvalue = Exercise(
     reference=_power,
     inputs=_power_inputs,
     mistakes={
-        "length": (lambda H, v, steps: _power(H, v, steps, end=lambda H, v: np.linalg.norm(H @ v)),
-                   "you give the length of Hv. It is never negative, but an eigenvalue can be: "
-                   "take v · Hv."),
-        "not normalised": (lambda H, v, steps: _power(H, v, steps, unit=lambda v: v),
-                           "v is never divided by its length, so it grows without end."),
+        "length": (
+            lambda H, v, steps: _power(H, v, steps, end=lambda H, v: np.linalg.norm(H @ v)),
+            "you give the length of Hv. It is never negative, but an eigenvalue can be: "
+            "take v · Hv.",
+        ),
+        "not normalised": (
+            lambda H, v, steps: _power(H, v, steps, unit=lambda v: v),
+            "v is never divided by its length, so it grows without end.",
+        ),
         "too long at the end": (
             lambda H, v, steps: (lambda w: w @ H @ w)(
-                H @ _power(H, v, steps - 1, end=lambda H, v: v)),
-            "the last v is not divided by its length."),
-        "divided by sum": (lambda H, v, steps: _power(H, v, steps, unit=lambda v: v / v.sum()),
-                           "you divide by the sum of the entries. Divide by the length."),
+                H @ _power(H, v, steps - 1, end=lambda H, v: v)
+            ),
+            "the last v is not divided by its length.",
+        ),
+        "divided by sum": (
+            lambda H, v, steps: _power(H, v, steps, unit=lambda v: v / v.sum()),
+            "you divide by the sum of the entries. Divide by the length.",
+        ),
         "divided by largest": (
             lambda H, v, steps: _power(H, v, steps, unit=lambda v: v / np.abs(v).max()),
-            "you divide by the largest entry. Divide by the length."),
-        "vector": (lambda H, v, steps: _power(H, v, steps, end=lambda H, v: v),
-                   "this is the direction v. The eigenvalue is asked for: v · Hv."),
-        "start only": (lambda H, v, steps: (lambda u: u @ H @ u)(v / np.linalg.norm(v)),
-                       "H is never applied to v: this is the curvature along the first direction."),
-        "divided by number": (lambda H, v, steps: _power(H, v, steps, unit=lambda v: v / len(v)),
-                              "`len(v)` is the number of entries. Divide by the length of the "
-                              "arrow, the root of the sum of its squares."),
-        "divided by square": (lambda H, v, steps: _power(H, v, steps, unit=lambda v: v / (v @ v)),
-                              "you divide by the square of the length: the root is missing."),
-        "one step less": (lambda H, v, steps: _power(H, v, steps - 1),
-                          "one step is missing: multiply and divide `steps` times, "
-                          "and take v · Hv after that."),
-        "by NumPy": (lambda H, v, steps: max(np.linalg.eigvalsh(H), key=abs),
-                     "this is the exact eigenvalue. Give what `steps` steps from v make of it."),
-        "by NumPy, largest": (lambda H, v, steps: np.linalg.eigvalsh(H).max(),
-                              "this is the exact eigenvalue, and not always the one of largest "
-                              "size. Give what `steps` steps from v make of it."),
-        "one step more": (lambda H, v, steps: _power(H, v, steps + 1),
-                          "one step too many."),
-        "one step": (lambda H, v, steps: _power(H, v, 1),
-                     "only one step is made. Is `return` inside the loop?"),
-        "squared": (lambda H, v, steps: _power(H, v, steps, end=lambda H, v: v @ v),
-                    "v · v is always 1. Put H in between."),
+            "you divide by the largest entry. Divide by the length.",
+        ),
+        "vector": (
+            lambda H, v, steps: _power(H, v, steps, end=lambda H, v: v),
+            "this is the direction v. The eigenvalue is asked for: v · Hv.",
+        ),
+        "start only": (
+            lambda H, v, steps: (lambda u: u @ H @ u)(v / np.linalg.norm(v)),
+            "H is never applied to v: this is the curvature along the first direction.",
+        ),
+        "divided by number": (
+            lambda H, v, steps: _power(H, v, steps, unit=lambda v: v / len(v)),
+            "`len(v)` is the number of entries. Divide by the length of the "
+            "arrow, the root of the sum of its squares.",
+        ),
+        "divided by square": (
+            lambda H, v, steps: _power(H, v, steps, unit=lambda v: v / (v @ v)),
+            "you divide by the square of the length: the root is missing.",
+        ),
+        "one step less": (
+            lambda H, v, steps: _power(H, v, steps - 1),
+            "one step is missing: multiply and divide `steps` times, and take v · Hv after that.",
+        ),
+        "by NumPy": (
+            lambda H, v, steps: max(np.linalg.eigvalsh(H), key=abs),
+            "this is the exact eigenvalue. Give what `steps` steps from v make of it.",
+        ),
+        "by NumPy, largest": (
+            lambda H, v, steps: np.linalg.eigvalsh(H).max(),
+            "this is the exact eigenvalue, and not always the one of largest "
+            "size. Give what `steps` steps from v make of it.",
+        ),
+        "one step more": (lambda H, v, steps: _power(H, v, steps + 1), "one step too many."),
+        "one step": (
+            lambda H, v, steps: _power(H, v, 1),
+            "only one step is made. Is `return` inside the loop?",
+        ),
+        "squared": (
+            lambda H, v, steps: _power(H, v, steps, end=lambda H, v: v @ v),
+            "v · v is always 1. Put H in between.",
+        ),
     },
 )

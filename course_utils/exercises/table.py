@@ -42,15 +42,18 @@ def encode(value: Any) -> Any:
     if isinstance(value, tuple):
         return {"tuple": [encode(part) for part in value]}
     if isinstance(value, np.ndarray) and value.dtype.kind in "biuf":
-        flat = [encode(entry) if entry == entry and abs(entry) != math.inf else str(entry)
-                for entry in value.ravel().tolist()]
+        flat = [
+            encode(entry) if entry == entry and abs(entry) != math.inf else str(entry)
+            for entry in value.ravel().tolist()
+        ]
         return {"array": flat, "shape": list(value.shape), "dtype": value.dtype.name}
     name = getattr(value, "__name__", "")
     if callable(value) and name in functions.__all__ and getattr(functions, name) is value:
         return {"function": name}
     raise TypeError(
         f"encode: {type(value).__name__} is no plain data; expected numbers, text, None, lists, "
-        "tuples, arrays of real numbers, or a function of course_utils.exercises.functions")
+        "tuples, arrays of real numbers, or a function of course_utils.exercises.functions"
+    )
 
 
 def decode(data: Any) -> Any:
@@ -94,16 +97,22 @@ def tabulate(exercise: Exercise, rng: np.random.Generator) -> dict:
     for name, (wrong, _) in exercise.mistakes.items():
         found = _trial(exercise.name, table).diagnose(wrong)
         if found.mistake != name:
-            raise ValueError(f"tabulate: on the visible inputs of {exercise.name}, the mistake "
-                             f"{name!r} is taken for {found.mistake or found.kind!r}; let "
-                             "`inputs` draw cases that tell them apart")
+            raise ValueError(
+                f"tabulate: on the visible inputs of {exercise.name}, the mistake "
+                f"{name!r} is taken for {found.mistake or found.kind!r}; let "
+                "`inputs` draw cases that tell them apart"
+            )
     return table
 
 
 def to_text(tables: dict[str, dict]) -> str:
     """The tables of a homework, ``{exercise: table}``, as the text of one file."""
-    text = json.dumps({"version": VERSION, "exercises": tables}, ensure_ascii=False,
-                      allow_nan=False, separators=(",", ":"))
+    text = json.dumps(
+        {"version": VERSION, "exercises": tables},
+        ensure_ascii=False,
+        allow_nan=False,
+        separators=(",", ":"),
+    )
     # A line for each part, so that a diff shows what changed.
     for key in ('"cases":', '"expected":', '"mistakes":', '"sentence":'):
         text = text.replace(key, "\n" + key)
@@ -118,8 +127,10 @@ def read(path: Path) -> dict[str, Trial]:
             raise ValueError(f"it has version {data['version']}, expected {VERSION}")
         return {name: _trial(name, table) for name, table in data["exercises"].items()}
     except (KeyError, TypeError, ValueError) as error:
-        raise ValueError(f"{Path(path).name} is no table of checks ({error}): "
-                         "get a fresh copy from where the notebook came from") from None
+        raise ValueError(
+            f"{Path(path).name} is no table of checks ({error}): "
+            "get a fresh copy from where the notebook came from"
+        ) from None
 
 
 def _trial(name: str, table: dict) -> Trial:
@@ -140,8 +151,10 @@ def agree(one: Any, other: Any, tolerance: float = 1e-9) -> bool:
         if len(one) != len(other):
             return False
         size = _largest(one + other)
-        return all(_near(a, b, size, tolerance) if _is_float(a, b) else agree(a, b, tolerance)
-                   for a, b in zip(one, other))
+        return all(
+            _near(a, b, size, tolerance) if _is_float(a, b) else agree(a, b, tolerance)
+            for a, b in zip(one, other)
+        )
     return _near(one, other, 0.0, tolerance) if _is_float(one, other) else one == other
 
 

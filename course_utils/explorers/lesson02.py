@@ -29,26 +29,48 @@ def precision() -> Lookup:
     """Drag h over 16 decades and see which of the two errors rules, for each scheme and dtype."""
     nudges = 10.0 ** np.linspace(0, -16, 49)
     dtypes = ["float64", "float32"]
-    alt = ("Left: sin around 1 under a magnifier of width h, as the computer sees it, with the "
-           "secant of the chosen scheme. Right: the error against h, falling with truncation and "
-           "rising with rounding.")
+    alt = (
+        "Left: sin around 1 under a magnifier of width h, as the computer sees it, with the "
+        "secant of the chosen scheme. Right: the error against h, falling with truncation and "
+        "rising with rounding."
+    )
     fig, [[lens, valley]] = figure(2, alt=alt, width=8.8, height=4.0)
-    lens.set(xlim=(-1.6, 1.6), ylim=(-1.5, 1.5), xlabel="(place − 1) ÷ h",
-             ylabel="(sin(place) − sin(1)) ÷ h", title="sin near 1, magnified by 1 ÷ h")
-    valley.set(xscale="log", yscale="log", xlim=(2, 5e-17), ylim=(1e-17, 10),
-               xticks=[1, 1e-4, 1e-8, 1e-12, 1e-16], yticks=[1, 1e-4, 1e-8, 1e-12, 1e-16],
-               xlabel="nudge h (shrinks →)", ylabel="error of the slope", title="error against h")
-    computed, = lens.plot([], [], color=BLUE, label="what the computer computes")
-    true, = lens.plot([], [], color=GREEN, linestyle="-.", label="true slope")
-    secant_line, = lens.plot([], [], color=ORANGE, linewidth=2.2, linestyle="--", marker="o",
-                             label="secant")
-    truncation, = valley.plot([], [], color=GREEN, linestyle="-.", label="truncation")
-    rounding, = valley.plot([], [], color=GREY, linestyle=":", label="rounding")
-    error_line, = valley.plot([], [], color=BLUE, label="error")
-    dot, = valley.plot([], [], color=ORANGE, marker="o", markersize=9, linestyle="none",
-                       label="this h")
-    below = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.2), "ncols": 3, "columnspacing": 1,
-             "frameon": False}
+    lens.set(
+        xlim=(-1.6, 1.6),
+        ylim=(-1.5, 1.5),
+        xlabel="(place − 1) ÷ h",
+        ylabel="(sin(place) − sin(1)) ÷ h",
+        title="sin near 1, magnified by 1 ÷ h",
+    )
+    valley.set(
+        xscale="log",
+        yscale="log",
+        xlim=(2, 5e-17),
+        ylim=(1e-17, 10),
+        xticks=[1, 1e-4, 1e-8, 1e-12, 1e-16],
+        yticks=[1, 1e-4, 1e-8, 1e-12, 1e-16],
+        xlabel="nudge h (shrinks →)",
+        ylabel="error of the slope",
+        title="error against h",
+    )
+    (computed,) = lens.plot([], [], color=BLUE, label="what the computer computes")
+    (true,) = lens.plot([], [], color=GREEN, linestyle="-.", label="true slope")
+    (secant_line,) = lens.plot(
+        [], [], color=ORANGE, linewidth=2.2, linestyle="--", marker="o", label="secant"
+    )
+    (truncation,) = valley.plot([], [], color=GREEN, linestyle="-.", label="truncation")
+    (rounding,) = valley.plot([], [], color=GREY, linestyle=":", label="rounding")
+    (error_line,) = valley.plot([], [], color=BLUE, label="error")
+    (dot,) = valley.plot(
+        [], [], color=ORANGE, marker="o", markersize=9, linestyle="none", label="this h"
+    )
+    below = {
+        "loc": "upper center",
+        "bbox_to_anchor": (0.5, -0.2),
+        "ncols": 3,
+        "columnspacing": 1,
+        "frameon": False,
+    }
     lens.legend(handles=[computed, true, secant_line], **{**below, "ncols": 2})
     valley.legend(handles=[error_line, truncation, rounding], **below)
 
@@ -68,22 +90,38 @@ def precision() -> Lookup:
     noise = np.where(np.arange(4)[:, None, None] < 3, eps * np.sin(1) / nudges / 2, eps / 2)
     noise = np.minimum(noise, 1.0) + 0 * cut  # at worst the slope is lost altogether
     ends = np.array([[0, 1], [-1, 0], [-1, 1], [np.nan, np.nan]])
-    at_ends = np.stack([seen[0][..., [80 + 50 * int(k) for k in np.nan_to_num(pair)]]
-                        for pair in ends]) + 0 * ends[:, None, None]
+    at_ends = (
+        np.stack([seen[0][..., [80 + 50 * int(k) for k in np.nan_to_num(pair)]] for pair in ends])
+        + 0 * ends[:, None, None]
+    )
     what = np.select(
         [slope == 0, cut > 4 * noise, noise > 4 * cut],
-        ["x + h is rounded to x, nothing is left", "truncation rules: a smaller h helps",
-         "rounding rules: a smaller h does not help"], "near the bottom: both errors are alike")
+        [
+            "x + h is rounded to x, nothing is left",
+            "truncation rules: a smaller h helps",
+            "rounding rules: a smaller h does not help",
+        ],
+        "near the bottom: both errors are alike",
+    )
     shown = np.maximum(error, 1e-17)
     return lookup(
         fig,
-        {computed: (sides, seen), true: (np.array([[[[-1.6, 1.6]]]]),
-                                         np.cos(1) * np.array([[[[-1.6, 1.6]]]])),
-         secant_line: (ends[:, None, None], at_ends),
-         truncation: (nudges, cut[..., None, :]), rounding: (nudges, noise[..., None, :]),
-         error_line: (nudges, shown[..., None, :]), dot: (nudges[:, None], shown[..., None])},
-        values={"slope": slope, "error": error, "what": what}, play="h", alt=alt,
+        {
+            computed: (sides, seen),
+            true: (np.array([[[[-1.6, 1.6]]]]), np.cos(1) * np.array([[[[-1.6, 1.6]]]])),
+            secant_line: (ends[:, None, None], at_ends),
+            truncation: (nudges, cut[..., None, :]),
+            rounding: (nudges, noise[..., None, :]),
+            error_line: (nudges, shown[..., None, :]),
+            dot: (nudges[:, None], shown[..., None]),
+        },
+        values={"slope": slope, "error": error, "what": what},
+        play="h",
+        alt=alt,
         status="{scheme}, {dtype}, h = {h}: slope {slope}, error {error}; {what}",
-        start={"scheme": "central", "h": 0.1}, labels={"h": "nudge h", "dtype": "numbers"},
-        scheme=SCHEMES, dtype=dtypes, h=nudges,
+        start={"scheme": "central", "h": 0.1},
+        labels={"h": "nudge h", "dtype": "numbers"},
+        scheme=SCHEMES,
+        dtype=dtypes,
+        h=nudges,
     )

@@ -30,28 +30,50 @@ def likelihood() -> Lookup:
     fixed = np.array([-1.6, -0.9, -0.4, 0.1, 0.5, 0.9])
     last = np.linspace(1.4, 9, 20).round(1)
     centres = np.linspace(-2, 4, 61).round(1)
-    alt = ("Three linked views. Left: seven numbers under a bell that can be moved, with a stick "
-           "for the likelihood of each. Middle: the likelihood of all seven together, for every "
-           "position of the bell. Right: the loss, minus its logarithm; it is lowest there.")
-    fig, [[data, product, loss]] = figure(3, alt=alt, width=9.6, height=3.7,
-                                          width_ratios=[1.3, 1, 1])
-    data.set(xlim=(-4, 9.5), ylim=(0, 0.6), xlabel="value", ylabel="likelihood of each value",
-             title="data: seven values")
-    product.set(xlim=(-2, 4), ylim=(0, 1.08), xlabel="centre of the bell",
-                ylabel="likelihood of all (best = 1)", title="multiplied: likelihood")
-    loss.set(xlim=(-2, 4), ylim=(0.8, 5.5), xlabel="centre of the bell",
-             ylabel="loss: mean of −log(likelihood)", title="minus logarithm: loss")
-    bell, = data.plot([], [], color=BLUE, label="bell")
-    sticks, = data.plot([], [], color=ORANGE, linestyle="-", linewidth=2.5,
-                        label="likelihood of a value")
-    dots, = data.plot([], [], color="black", marker="o", linestyle="none", label="values",
-                      clip_on=False)
-    rise, = product.plot([], [], color=GREY, linestyle="--", label="likelihood of all")
-    rise_dot, = product.plot([], [], color=BLUE, marker="o", markersize=9, linestyle="none",
-                             label="likelihood here")
-    fall, = loss.plot([], [], color=GREY, linestyle="--", label="loss")
-    fall_dot, = loss.plot([], [], color=BLUE, marker="o", markersize=9, linestyle="none",
-                          label="loss here")
+    alt = (
+        "Three linked views. Left: seven numbers under a bell that can be moved, with a stick "
+        "for the likelihood of each. Middle: the likelihood of all seven together, for every "
+        "position of the bell. Right: the loss, minus its logarithm; it is lowest there."
+    )
+    fig, [[data, product, loss]] = figure(
+        3, alt=alt, width=9.6, height=3.7, width_ratios=[1.3, 1, 1]
+    )
+    data.set(
+        xlim=(-4, 9.5),
+        ylim=(0, 0.6),
+        xlabel="value",
+        ylabel="likelihood of each value",
+        title="data: seven values",
+    )
+    product.set(
+        xlim=(-2, 4),
+        ylim=(0, 1.08),
+        xlabel="centre of the bell",
+        ylabel="likelihood of all (best = 1)",
+        title="multiplied: likelihood",
+    )
+    loss.set(
+        xlim=(-2, 4),
+        ylim=(0.8, 5.5),
+        xlabel="centre of the bell",
+        ylabel="loss: mean of −log(likelihood)",
+        title="minus logarithm: loss",
+    )
+    (bell,) = data.plot([], [], color=BLUE, label="bell")
+    (sticks,) = data.plot(
+        [], [], color=ORANGE, linestyle="-", linewidth=2.5, label="likelihood of a value"
+    )
+    (dots,) = data.plot(
+        [], [], color="black", marker="o", linestyle="none", label="values", clip_on=False
+    )
+    (rise,) = product.plot([], [], color=GREY, linestyle="--", label="likelihood of all")
+    (rise_dot,) = product.plot(
+        [], [], color=BLUE, marker="o", markersize=9, linestyle="none", label="likelihood here"
+    )
+    (fall,) = loss.plot([], [], color=GREY, linestyle="--", label="loss")
+    (fall_dot,) = loss.plot(
+        [], [], color=BLUE, marker="o", markersize=9, linestyle="none", label="loss here"
+    )
 
     # Axes of the grid: noise, position of the last value, centre.
     xs = np.linspace(-4, 9.5, 181)
@@ -67,15 +89,28 @@ def likelihood() -> Lookup:
     name = np.array(["mean", "median"])[:, None, None]
     return lookup(
         fig,
-        {bell: (xs, bells), sticks: (stick_x, stick_y), dots: (values[None, :, None], 0.0),
-         rise: (centres, share[..., None, :]), rise_dot: (centres[:, None], share[..., None]),
-         fall: (centres, level[..., None, :]), fall_dot: (centres[:, None], level[..., None])},
+        {
+            bell: (xs, bells),
+            sticks: (stick_x, stick_y),
+            dots: (values[None, :, None], 0.0),
+            rise: (centres, share[..., None, :]),
+            rise_dot: (centres[:, None], share[..., None]),
+            fall: (centres, level[..., None, :]),
+            fall_dot: (centres[:, None], level[..., None]),
+        },
         values={"share": share, "loss": level, "best": best, "name": name},
         status="centre {centre}: likelihood {share} of the best, loss {loss}; "
-               "the best centre is the {name}, {best}",
+        "the best centre is the {name}, {best}",
         drag={data: ("centre", None), product: ("centre", None), loss: ("centre", None)},
-        play="centre", alt=alt, start={"last": last[0], "centre": -1.0},
-        labels={"noise": "shape of the bell", "last": "position of the last value",
-                "centre": "centre of the bell"},
-        noise=NOISES, last=last, centre=centres,
+        play="centre",
+        alt=alt,
+        start={"last": last[0], "centre": -1.0},
+        labels={
+            "noise": "shape of the bell",
+            "last": "position of the last value",
+            "centre": "centre of the bell",
+        },
+        noise=NOISES,
+        last=last,
+        centre=centres,
     )

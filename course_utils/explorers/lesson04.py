@@ -29,30 +29,48 @@ def learning_rate_at(curvature, rate, steps: int, start: float = 1.0) -> np.ndar
 def learning_rate(steps: int = 20) -> Lookup:
     """Too small, good, critical, divergent: one valley, one rate, and the border 2/λ."""
     curvatures = [1.0, 2.0, 4.0]
-    shares = np.array([0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 1.0, 1.02,
-                       1.05, 1.1, 1.2])
+    shares = np.array(
+        [0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 1.0, 1.02, 1.05, 1.1, 1.2]
+    )
     rates = np.unique((shares[:, None] * 2 / np.array(curvatures)).round(3))
-    alt = ("Left: a valley with the steps of gradient descent in it. Middle: the loss after each "
-           "step. Right: by how much a step multiplies the distance, against the rate, with the "
-           "border 2/λ.")
+    alt = (
+        "Left: a valley with the steps of gradient descent in it. Middle: the loss after each "
+        "step. Right: by how much a step multiplies the distance, against the rate, with the "
+        "border 2/λ."
+    )
     fig, [[valley, loss, factor]] = figure(3, alt=alt, width=9.6, height=3.8)
     xs = np.linspace(-2.2, 2.2, 121)
-    valley.set(xlim=(-2.2, 2.2), ylim=(-0.1, 4.2), xlabel="weight x", ylabel="loss",
-               title="the valley")
-    loss.set(yscale="log", xlim=(0, steps), ylim=(1e-8, 1e3), xlabel="step", ylabel="loss",
-             title="after each step")
-    factor.set(xlim=(0, rates[-1]), ylim=(0, 1.5), xlabel="learning rate η",
-               ylabel="distance after ÷ before", title="factor of a step")
+    valley.set(
+        xlim=(-2.2, 2.2), ylim=(-0.1, 4.2), xlabel="weight x", ylabel="loss", title="the valley"
+    )
+    loss.set(
+        yscale="log",
+        xlim=(0, steps),
+        ylim=(1e-8, 1e3),
+        xlabel="step",
+        ylabel="loss",
+        title="after each step",
+    )
+    factor.set(
+        xlim=(0, rates[-1]),
+        ylim=(0, 1.5),
+        xlabel="learning rate η",
+        ylabel="distance after ÷ before",
+        title="factor of a step",
+    )
     factor.axhline(1, color=GREY, linewidth=1)
-    bowl, = valley.plot([], [], color=BLUE, linestyle="-", label="valley")
-    walk, = valley.plot([], [], color=ORANGE, linestyle="-", linewidth=1.4, marker="o",
-                        markersize=5, label="walk")
-    fall, = loss.plot([], [], color=ORANGE, linestyle="-", marker="o", markersize=5,
-                      label="loss on the way")
-    curve, = factor.plot([], [], color=BLUE, linestyle="-", label="factor")
-    border, = factor.plot([], [], color=GREEN, linestyle="-.", label="2/λ")
-    dot, = factor.plot([], [], color=ORANGE, marker="o", markersize=9, linestyle="none",
-                       label="this rate")
+    (bowl,) = valley.plot([], [], color=BLUE, linestyle="-", label="valley")
+    (walk,) = valley.plot(
+        [], [], color=ORANGE, linestyle="-", linewidth=1.4, marker="o", markersize=5, label="walk"
+    )
+    (fall,) = loss.plot(
+        [], [], color=ORANGE, linestyle="-", marker="o", markersize=5, label="loss on the way"
+    )
+    (curve,) = factor.plot([], [], color=BLUE, linestyle="-", label="factor")
+    (border,) = factor.plot([], [], color=GREEN, linestyle="-.", label="2/λ")
+    (dot,) = factor.plot(
+        [], [], color=ORANGE, marker="o", markersize=9, linestyle="none", label="this rate"
+    )
     factor.legend(handles=[border], loc="upper right", frameon=False)
 
     # Axes of the grid: λ, η, step.
@@ -62,21 +80,34 @@ def learning_rate(steps: int = 20) -> Lookup:
     product = (lam * eta)[..., None]
     what = np.select(
         [product > 2.0001, product > 1.9999, product > 1, product > 0.3],
-        ["diverges: beyond 2/λ each step makes it worse",
-         "critical: exactly 2/λ, it swings for ever",
-         "overshoots, and comes closer all the same", "good"], "slow: tiny steps")
+        [
+            "diverges: beyond 2/λ each step makes it worse",
+            "critical: exactly 2/λ, it swings for ever",
+            "overshoots, and comes closer all the same",
+            "good",
+        ],
+        "slow: tiny steps",
+    )
     ends = 2 / np.array(curvatures)[:, None, None, None]
     every = np.abs(1 - np.array(curvatures)[:, None] * rates)[:, None, None]
     return lookup(
         fig,
-        {bowl: (xs, np.array(curvatures)[:, None, None, None] / 2 * xs**2), walk: (path, height),
-         fall: (np.arange(steps + 1.0), np.maximum(height, 1e-12)), curve: (rates, every),
-         border: (ends + np.zeros(2), np.array([0, 1.5])),
-         dot: (rates[:, None, None], np.abs(1 - product)[..., None])},
+        {
+            bowl: (xs, np.array(curvatures)[:, None, None, None] / 2 * xs**2),
+            walk: (path, height),
+            fall: (np.arange(steps + 1.0), np.maximum(height, 1e-12)),
+            curve: (rates, every),
+            border: (ends + np.zeros(2), np.array([0, 1.5])),
+            dot: (rates[:, None, None], np.abs(1 - product)[..., None]),
+        },
         values={"loss": height[:, :, 0], "what": what, "border": ends[..., 0]},
-        reveal={walk: "step", fall: "step"}, play="step", alt=alt,
+        reveal={walk: "step", fall: "step"},
+        play="step",
+        alt=alt,
         status="η = {rate}, border 2/λ = {border}: {what}; step {step}: loss {loss}",
         start={"curvature": 2.0, "rate": 0.4, "step": steps},
         labels={"curvature": "curvature λ", "rate": "learning rate η"},
-        curvature=curvatures, rate=rates, step=range(steps + 1),
+        curvature=curvatures,
+        rate=rates,
+        step=range(steps + 1),
     )

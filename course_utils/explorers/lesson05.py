@@ -63,7 +63,7 @@ def good_rate(surface: Surface, optimizer: str, momentum, steps: int) -> np.ndar
         return np.full(momentum.shape, 1.0 if optimizer == "Adadelta" else surface.rates[1])
     rates = np.array([float(f"{d}e{power}") for power in range(-5, 3) for d in range(1, 10)])
     path = race_at(surface, optimizer, rates, momentum[..., None], steps)
-    worst = surface(path[..., -(steps // 4) - 1:, :]).max(axis=-1)
+    worst = surface(path[..., -(steps // 4) - 1 :, :]).max(axis=-1)
     inside = (surface.bounds[:, 0] <= path) & (path <= surface.bounds[:, 1])
     return rates[np.where(inside.all((-2, -1)), worst, np.inf).argmin(axis=-1)]
 
@@ -73,37 +73,67 @@ def race(steps: int = 150) -> Lookup:
     surfaces = [RAVINE, ROSENBROCK, BEALE, SADDLE]
     shares = np.array([0.01, 0.03, 0.1, 0.3, 0.5, 0.7, 1.0, 1.2, 1.5, 2.0, 3.0, 10.0])
     momenta = np.array([0.0, 0.5, 0.8, 0.9, 0.95, 0.99])
-    alt = ("Left: map of a surface with the walk of an optimizer, and that of plain gradient "
-           "descent beside it. Right: the height of both above the minimum at each step.")
+    alt = (
+        "Left: map of a surface with the walk of an optimizer, and that of plain gradient "
+        "descent beside it. Right: the height of both above the minimum at each step."
+    )
     fig, [[land, height]] = figure(2, alt=alt, width=8.8, height=4.1, width_ratios=[1.1, 1])
-    land.set(xlim=(0, 1), ylim=(0, 1), xticks=[], yticks=[], xlabel="x₀", ylabel="x₁",
-             facecolor="#86B5D9")
-    height.set(yscale="log", xlim=(-1, steps + 3), ylim=(1e-10, 1e3), xlabel="step",
-               ylabel="height above the lowest point", yticks=10.0 ** np.arange(-10, 4, 2))
+    land.set(
+        xlim=(0, 1),
+        ylim=(0, 1),
+        xticks=[],
+        yticks=[],
+        xlabel="x₀",
+        ylabel="x₁",
+        facecolor="#86B5D9",
+    )
+    height.set(
+        yscale="log",
+        xlim=(-1, steps + 3),
+        ylim=(1e-10, 1e3),
+        xlabel="step",
+        ylabel="height above the lowest point",
+        yticks=10.0 ** np.arange(-10, 4, 2),
+    )
     low_ground = PolyCollection([], facecolors="#FFFFFF2B", edgecolors="none", label="low ground")
     land.add_collection(low_ground)
     numbers = PolyCollection([], facecolors="#24292F", edgecolors="none", label="numbers")
     land.add_collection(numbers)
-    lines, = land.plot([], [], color="#7F97B2", linestyle="-", linewidth=0.5, label="height lines")
-    goal, = land.plot([], [], color="black", marker="*", markersize=13, linestyle="none",
-                      label="minimum")
-    begin, = land.plot([], [], color="black", marker="s", markersize=6, linestyle="none",
-                       label="start")
-    thin = {"color": GREY, "linestyle": "-", "linewidth": 1.2, "marker": "o", "markevery": [-1],
-            "markersize": 6}
+    (lines,) = land.plot(
+        [], [], color="#7F97B2", linestyle="-", linewidth=0.5, label="height lines"
+    )
+    (goal,) = land.plot(
+        [], [], color="black", marker="*", markersize=13, linestyle="none", label="minimum"
+    )
+    (begin,) = land.plot(
+        [], [], color="black", marker="s", markersize=6, linestyle="none", label="start"
+    )
+    thin = {
+        "color": GREY,
+        "linestyle": "-",
+        "linewidth": 1.2,
+        "marker": "o",
+        "markevery": [-1],
+        "markersize": 6,
+    }
     strong = thin | {"color": ORANGE, "linewidth": 2.0, "markersize": 8}
-    plain_walk, = land.plot([], [], **thin, label="plain descent")
-    walk, = land.plot([], [], **strong, label="this optimizer")
-    plain_fall, = height.plot([], [], **thin, label="height of plain descent")
-    fall, = height.plot([], [], **strong, label="height of this optimizer")
-    fig.legend(handles=[walk, plain_walk, begin, goal], loc="outside upper center", ncols=4,
-               frameon=False)
+    (plain_walk,) = land.plot([], [], **thin, label="plain descent")
+    (walk,) = land.plot([], [], **strong, label="this optimizer")
+    (plain_fall,) = height.plot([], [], **thin, label="height of plain descent")
+    (fall,) = height.plot([], [], **strong, label="height of this optimizer")
+    fig.legend(
+        handles=[walk, plain_walk, begin, goal], loc="outside upper center", ncols=4, frameon=False
+    )
 
     # Axes of the grid: surface, optimizer, share, momentum, step.
     good = np.array([[good_rate(s, rule, momenta, steps) for rule in RULES] for s in surfaces])
     eta = good[:, :, None] * shares[:, None]
-    path = np.array([[race_at(s, rule, rates, momenta, steps) for rule, rates in zip(RULES, row)]
-                     for s, row in zip(surfaces, eta)])
+    path = np.array(
+        [
+            [race_at(s, rule, rates, momenta, steps) for rule, rates in zip(RULES, row)]
+            for s, row in zip(surfaces, eta)
+        ]
+    )
     over = np.stack([_above(s, walks) for s, walks in zip(surfaces, path)])
     shown = np.maximum(over, 1e-12)[..., None, :]
     on_map = np.stack([_unit(s, walks) for s, walks in zip(surfaces, path)])[..., None, :, :]
@@ -116,21 +146,37 @@ def race(steps: int = 150) -> Lookup:
     now = np.arange(steps + 1.0)
     return lookup(
         fig,
-        {low_ground: maps[0], lines: maps[1], numbers: maps[2],
-         begin: starts, goal: goals,
-         plain_walk: (on_map[plain][..., 0], on_map[plain][..., 1]),
-         plain_fall: (now, shown[plain]),
-         walk: (on_map[..., 0], on_map[..., 1]), fall: (now, shown)},
-        values={"eta": eta[..., None], "height": over, "plain": over[plain],
-                "fate": np.stack([_fate(*both) for both in zip(surfaces, path, over)])[..., None],
-                "note": np.where(np.isin(list(RULES), WITH_MOMENTUM), "",
-                                 "; no momentum in this rule")[None, :, None, None, None]},
-        reveal={walk: "step", fall: "step", plain_walk: "step", plain_fall: "step"}, play="step",
+        {
+            low_ground: maps[0],
+            lines: maps[1],
+            numbers: maps[2],
+            begin: starts,
+            goal: goals,
+            plain_walk: (on_map[plain][..., 0], on_map[plain][..., 1]),
+            plain_fall: (now, shown[plain]),
+            walk: (on_map[..., 0], on_map[..., 1]),
+            fall: (now, shown),
+        },
+        values={
+            "eta": eta[..., None],
+            "height": over,
+            "plain": over[plain],
+            "fate": np.stack([_fate(*both) for both in zip(surfaces, path, over)])[..., None],
+            "note": np.where(np.isin(list(RULES), WITH_MOMENTUM), "", "; no momentum in this rule")[
+                None, :, None, None, None
+            ],
+        },
+        reveal={walk: "step", fall: "step", plain_walk: "step", plain_fall: "step"},
+        play="step",
         status="η = {eta}{note}. Step {step}: height {height}, plain descent {plain}. "
-               "{optimizer} {fate}",
-        alt=alt, start={"optimizer": "Momentum", "share": 1.0, "momentum": 0.5, "step": steps},
+        "{optimizer} {fate}",
+        alt=alt,
+        start={"optimizer": "Momentum", "share": 1.0, "momentum": 0.5, "step": steps},
         labels={"share": "rate ÷ its good rate", "momentum": "momentum μ (Adam: β₁)"},
-        surface=[s.name for s in surfaces], optimizer=list(RULES), share=shares, momentum=momenta,
+        surface=[s.name for s in surfaces],
+        optimizer=list(RULES),
+        share=shares,
+        momentum=momenta,
         step=range(steps + 1),
     )
 
@@ -165,9 +211,13 @@ def _fate(surface, path, over):
 
     return np.select(
         [below.any(axis=-1), gone >= 0, arrival < high.shape[-1]],
-        [say("leaves the map at step ", below.argmax(axis=-1)), say("diverges at step ", gone),
-         np.char.add(say(f"is below {CLOSE:g} from step ", arrival), " on")],
-        "does not arrive" if len(surface.minima) else "does not leave the map")
+        [
+            say("leaves the map at step ", below.argmax(axis=-1)),
+            say("diverges at step ", gone),
+            np.char.add(say(f"is below {CLOSE:g} from step ", arrival), " on"),
+        ],
+        "does not arrive" if len(surface.minima) else "does not leave the map",
+    )
 
 
 def _map(surface, levels=14):
@@ -224,8 +274,12 @@ def _stacked(maps):
     result = []
     for pieces in zip(*maps):
         longest = max(map(len, pieces))
-        padded = np.stack([np.pad(piece, ((0, longest - len(piece)), (0, 0)),
-                                  constant_values=np.nan) for piece in pieces])
+        padded = np.stack(
+            [
+                np.pad(piece, ((0, longest - len(piece)), (0, 0)), constant_values=np.nan)
+                for piece in pieces
+            ]
+        )
         padded = padded[:, None, None, None, None]
         result.append((padded[..., 0], padded[..., 1]))
     return result

@@ -37,32 +37,51 @@ def xray(seed: int = 0) -> Lookup:
     from course_utils.networks import ACTIVATIONS, INITS, NORMS
 
     depths, shortcuts = [2, 5, 10, 20, 50], {"no": False, "yes": True}
-    alt = ("Left: mean size of activations, of δ, of the gradient and of the step in each hidden "
-           "layer of a network, on a logarithmic axis. Right: the share of saturated activations "
-           "and of dead units in each layer.")
+    alt = (
+        "Left: mean size of activations, of δ, of the gradient and of the step in each hidden "
+        "layer of a network, on a logarithmic axis. Right: the share of saturated activations "
+        "and of dead units in each layer."
+    )
     fig, [[sizes, shares]] = figure(2, alt=alt, width=8.8, height=4.3, width_ratios=[1.35, 1])
-    sizes.set(yscale="log", ylim=(1e-13, 1e5), yticks=10.0 ** np.arange(-12, 5, 4),
-              ylabel="mean size in the layer", title="what flows through")
+    sizes.set(
+        yscale="log",
+        ylim=(1e-13, 1e5),
+        yticks=10.0 ** np.arange(-12, 5, 4),
+        ylabel="mean size in the layer",
+        title="what flows through",
+    )
     shares.set(ylim=(-0.03, 1.03), ylabel="share of the layer", title="what is stuck")
     for axes in (sizes, shares):
         axes.set(xlim=(0, 1.03), xlabel="layer ÷ depth (input → output)")
-    looks = {"activation": (sizes, GREEN, "-.", "o", "activation |a|"),
-             "delta": (sizes, BLUE, "--", "s", "|δ|"),
-             "gradient": (sizes, ORANGE, "-", "o", "gradient |∂L/∂W|"),
-             "update": (sizes, GREY, ":", "^", "step ÷ weights (η = 0.1)"),
-             "saturated": (shares, BLUE, "--", "s", "saturated activations"),
-             "dead": (shares, ORANGE, "-", "o", "dead units")}
-    lines = {name: axes.plot([], [], color=color, linestyle=style, marker=marker, markersize=3.5,
-                             label=label)[0]
-             for name, (axes, color, style, marker, label) in looks.items()}
+    looks = {
+        "activation": (sizes, GREEN, "-.", "o", "activation |a|"),
+        "delta": (sizes, BLUE, "--", "s", "|δ|"),
+        "gradient": (sizes, ORANGE, "-", "o", "gradient |∂L/∂W|"),
+        "update": (sizes, GREY, ":", "^", "step ÷ weights (η = 0.1)"),
+        "saturated": (shares, BLUE, "--", "s", "saturated activations"),
+        "dead": (shares, ORANGE, "-", "o", "dead units"),
+    }
+    lines = {
+        name: axes.plot(
+            [], [], color=color, linestyle=style, marker=marker, markersize=3.5, label=label
+        )[0]
+        for name, (axes, color, style, marker, label) in looks.items()
+    }
     for axes, columns in ((sizes, 2), (shares, 1)):
-        axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.17), ncols=columns, frameon=False,
-                    columnspacing=1)
+        axes.legend(
+            loc="upper center",
+            bbox_to_anchor=(0.5, -0.17),
+            ncols=columns,
+            frameon=False,
+            columnspacing=1,
+        )
 
     # One stack of networks for all inits, so theirs is the last axis until it is moved.
     grid = depths, ACTIVATIONS, NORMS, shortcuts
-    pictures = [xray_at(depth, activation, list(INITS), norm, shortcuts[shortcut], seed)
-                for depth, activation, norm, shortcut in product(*grid)]
+    pictures = [
+        xray_at(depth, activation, list(INITS), norm, shortcuts[shortcut], seed)
+        for depth, activation, norm, shortcut in product(*grid)
+    ]
 
     def on_grid(rows):
         """From one row of inits for each picture to (depth, activation, init, norm, residual)."""
@@ -79,16 +98,26 @@ def xray(seed: int = 0) -> Lookup:
     return lookup(
         fig,
         {line: (place, drawn(name)) for name, line in lines.items()},
-        values={"loss": on_grid([one.loss for one in pictures]),
-                "first": on_grid([one.gradient[:, 0] for one in pictures]),
-                "last": on_grid([one.gradient[:, -1] for one in pictures]),
-                "what": on_grid([[*map(_what, one.gradient, one.activation)]
-                                 for one in pictures])},
+        values={
+            "loss": on_grid([one.loss for one in pictures]),
+            "first": on_grid([one.gradient[:, 0] for one in pictures]),
+            "last": on_grid([one.gradient[:, -1] for one in pictures]),
+            "what": on_grid([[*map(_what, one.gradient, one.activation)] for one in pictures]),
+        },
         status="|∂L/∂W| in the first layer {first}, in the last {last}: {what}. Loss {loss}",
-        play="depth", alt=alt, start={"depth": 2, "activation": "sigmoid", "init": "xavier"},
-        labels={"depth": "hidden layers", "norm": "normalisation", "init": "first weights",
-                "residual": "residual connections"},
-        depth=depths, activation=list(ACTIVATIONS), init=list(INITS), norm=NORMS,
+        play="depth",
+        alt=alt,
+        start={"depth": 2, "activation": "sigmoid", "init": "xavier"},
+        labels={
+            "depth": "hidden layers",
+            "norm": "normalisation",
+            "init": "first weights",
+            "residual": "residual connections",
+        },
+        depth=depths,
+        activation=list(ACTIVATIONS),
+        init=list(INITS),
+        norm=NORMS,
         residual=list(shortcuts),
     )
 
@@ -109,8 +138,10 @@ def _what(gradient, activation) -> str:
     if gradient.max() < 1e-6:
         return "next to nothing, in any layer"
     if (gradient == 0).any():
-        return (f"vanishes, {(gradient == 0).sum()} of {gradient.size} layers get no gradient at "
-                "all, in float32")
+        return (
+            f"vanishes, {(gradient == 0).sum()} of {gradient.size} layers get no gradient at "
+            "all, in float32"
+        )
     first, last = gradient[[0, -1]]
     if first < last / 100:
         return f"vanishes on the way back, to about {_power(np.round, first / last)} of the last's"

@@ -58,11 +58,14 @@ def learning_curves_at(rate, batch_size: int, init, seed: int = 0) -> LearningCu
 
     rate, init = np.broadcast_arrays(np.asarray(rate, float), init)
     if not (rate > 0).all():
-        raise ValueError("learning_curves_at: a rate is a number above 0, for example 0.1, not "
-                         f"{rate[~(rate > 0)][0]}")
+        raise ValueError(
+            "learning_curves_at: a rate is a number above 0, for example 0.1, not "
+            f"{rate[~(rate > 0)][0]}"
+        )
     rng = np.random.default_rng(seed)
     (X, y), (X_val, y_val) = (
-        (torch.as_tensor(images), torch.as_tensor(labels)) for images, labels in _data(rng))
+        (torch.as_tensor(images), torch.as_tensor(labels)) for images, labels in _data(rng)
+    )
     batches = []
     while len(batches) < STEPS:
         batches += minibatches(rng, TRAINING, batch_size)
@@ -89,60 +92,79 @@ def learning_curves_at(rate, batch_size: int, init, seed: int = 0) -> LearningCu
     judge()
 
     def on_grid(rows):
-        return (np.moveaxis(np.array(column), 0, -1).reshape(*rate.shape, -1)
-                for column in zip(*rows))
+        return (
+            np.moveaxis(np.array(column), 0, -1).reshape(*rate.shape, -1) for column in zip(*rows)
+        )
 
-    return LearningCurves(np.arange(STEPS), *on_grid(seen),
-                          np.arange(0, STEPS + 1, VALIDATE_EVERY), *on_grid(judged))
+    return LearningCurves(
+        np.arange(STEPS), *on_grid(seen), np.arange(0, STEPS + 1, VALIDATE_EVERY), *on_grid(judged)
+    )
 
 
 def learning_curves(seed: int = 0) -> Lookup:
     """Choose learning rate, batch size and first weights, and read the curves of 150 steps."""
     rates = np.array([0.001, 0.003, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 3.0, 10.0])
     sizes, inits = [10, 50, 250], ["tiny", "he", "large"]
-    alt = ("Left: training and validation loss of a network against the number of steps, on a "
-           "logarithmic axis, with the loss of a guess. Right: the length of each step as a share "
-           "of the length of the weights, with the usual range from 0.001 to 0.01.")
+    alt = (
+        "Left: training and validation loss of a network against the number of steps, on a "
+        "logarithmic axis, with the loss of a guess. Right: the length of each step as a share "
+        "of the length of the weights, with the usual range from 0.001 to 0.01."
+    )
     fig, [[losses, updates]] = figure(2, alt=alt, width=8.8, height=4.1)
     losses.axhline(GUESS, color=GREY, linestyle=":", linewidth=1.3, label="a guess: log 10 = 2.30")
     losses.set(yscale="log", ylim=(0.02, 60), ylabel="loss", title="does it learn?")
     losses.set_yticks([0.1, 1, 10], ["0.1", "1", "10"])
-    updates.axhspan(1e-3, 1e-2, color=GREEN, alpha=0.15, linewidth=0,
-                    label="usual: 0.001 … 0.01")
-    updates.set(yscale="log", ylim=(1e-5, 10), ylabel="step ÷ weights",
-                title="how far does it move?")
+    updates.axhspan(1e-3, 1e-2, color=GREEN, alpha=0.15, linewidth=0, label="usual: 0.001 … 0.01")
+    updates.set(
+        yscale="log", ylim=(1e-5, 10), ylabel="step ÷ weights", title="how far does it move?"
+    )
     for axes in (losses, updates):
         axes.set(xlim=(-2, STEPS + 2), xlabel="steps taken")
-    training, = losses.plot([], [], color=BLUE, linestyle="-", linewidth=1.3,
-                            label="training (mini-batch)")
-    validation, = losses.plot([], [], color=ORANGE, linestyle="--", linewidth=2.0,
-                              label="validation")
-    update, = updates.plot([], [], color=BLUE, linestyle="-", linewidth=1.5,
-                           label="each step")
+    (training,) = losses.plot(
+        [], [], color=BLUE, linestyle="-", linewidth=1.3, label="training (mini-batch)"
+    )
+    (validation,) = losses.plot(
+        [], [], color=ORANGE, linestyle="--", linewidth=2.0, label="validation"
+    )
+    (update,) = updates.plot([], [], color=BLUE, linestyle="-", linewidth=1.5, label="each step")
     for axes in (losses, updates):
-        axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.17), ncols=2, frameon=False,
-                    columnspacing=1)
+        axes.legend(
+            loc="upper center", bbox_to_anchor=(0.5, -0.17), ncols=2, frameon=False, columnspacing=1
+        )
 
     # Axes of the grid: rate, batch size, init.
     found = [learning_curves_at(rates[:, None], size, inits, seed) for size in sizes]
     loss, val_loss, val_accuracy, step = (
         np.stack([getattr(one, name) for one in found], axis=1)
-        for name in ("loss", "val_loss", "val_accuracy", "update"))
+        for name in ("loss", "val_loss", "val_accuracy", "update")
+    )
     return lookup(
         fig,
-        {training: (found[0].steps, loss), validation: (found[0].val_steps, val_loss),
-         update: (found[0].steps, step)},
-        values={"first": loss[..., 0], "val_loss": val_loss[..., -1],
-                "read": np.round(100 * val_accuracy[..., -1]),
-                "step": np.median(step, axis=-1),
-                "what": _what(rates, loss, val_loss[..., -1])},
+        {
+            training: (found[0].steps, loss),
+            validation: (found[0].val_steps, val_loss),
+            update: (found[0].steps, step),
+        },
+        values={
+            "first": loss[..., 0],
+            "val_loss": val_loss[..., -1],
+            "read": np.round(100 * val_accuracy[..., -1]),
+            "step": np.median(step, axis=-1),
+            "what": _what(rates, loss, val_loss[..., -1]),
+        },
         status="First loss {first} (a guess: 2.30); after 150 steps: validation loss {val_loss}, "
-               "{read} % of digits read; median step {step} × weights. {what}",
-        play="learning_rate", alt=alt,
+        "{read} % of digits read; median step {step} × weights. {what}",
+        play="learning_rate",
+        alt=alt,
         start={"learning_rate": 0.1, "batch_size": 50, "init": "he"},
-        labels={"learning_rate": "learning rate η", "batch_size": "batch size B",
-                "init": "first weights"},
-        learning_rate=rates, batch_size=sizes, init=inits,
+        labels={
+            "learning_rate": "learning rate η",
+            "batch_size": "batch size B",
+            "init": "first weights",
+        },
+        learning_rate=rates,
+        batch_size=sizes,
+        init=inits,
     )
 
 
@@ -169,9 +191,19 @@ def _what(rates, loss, error):
     error = np.where(np.isfinite(error), error, np.inf)
     best, best_rate = error.min(axis=0), rates[error.argmin(axis=0)]
     return np.select(
-        [gone.any(axis=-1), best > GUESS / 2, error <= 1.5 * best,
-         rates[:, None, None] < best_rate, error > 0.95 * GUESS],
-        [diverged, "No rate gets far with this batch and these first weights",
-         "About as good as any rate here", "Too small: a larger rate gets further",
-         "Too large: it ends like a guess, where a smaller rate learns"],
-        "Too large: a smaller rate gets further")
+        [
+            gone.any(axis=-1),
+            best > GUESS / 2,
+            error <= 1.5 * best,
+            rates[:, None, None] < best_rate,
+            error > 0.95 * GUESS,
+        ],
+        [
+            diverged,
+            "No rate gets far with this batch and these first weights",
+            "About as good as any rate here",
+            "Too small: a larger rate gets further",
+            "Too large: it ends like a guess, where a smaller rate learns",
+        ],
+        "Too large: a smaller rate gets further",
+    )

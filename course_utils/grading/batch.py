@@ -156,9 +156,11 @@ def grade_all(
 
 
 def _run(
-    assignment: Assignment, waiting: Mapping[str, tuple[str, bytes]], workers: int,
+    assignment: Assignment,
+    waiting: Mapping[str, tuple[str, bytes]],
+    workers: int,
     scheduler: str | None,
-) -> Iterator[tuple[str, Graded | Exception]]:  # fmt: skip
+) -> Iterator[tuple[str, Graded | Exception]]:
     """Run each submission; yield what came of it, as it comes."""
     tasks = {student: submitted for student, (_, submitted) in waiting.items()}
     if not tasks:
@@ -180,8 +182,12 @@ def _run(
                     team[team.index(worker)] = _Worker(assignment, todo, done)
                     worker.give_up()
                     if tasks.pop(worker.student, None) is not None:
-                        yield worker.student, NotGraded(
-                            "grading it came to no end, and no limit stopped it: please report it"
+                        yield (
+                            worker.student,
+                            NotGraded(
+                                "grading it came to no end, and no limit stopped it: "
+                                "please report it"
+                            ),
                         )
                 continue
             if student is None:

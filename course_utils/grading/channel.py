@@ -29,8 +29,19 @@ FUNCTIONS = ("course_utils.exercises.functions",)  # modules whose public functi
 
 _HEAD = struct.Struct(">II")  # bytes of JSON, bytes of arrays
 _KINDS = "biufc"
-_TENSORS = {"float32", "float64", "float16", "int8", "int16", "int32", "int64", "uint8", "bool",
-            "complex64", "complex128"}  # fmt: skip
+_TENSORS = {
+    "float32",
+    "float64",
+    "float16",
+    "int8",
+    "int16",
+    "int32",
+    "int64",
+    "uint8",
+    "bool",
+    "complex64",
+    "complex128",
+}
 
 
 class BadMessage(ValueError):
@@ -91,8 +102,9 @@ def _encode(value: Any, arrays: list[bytes], depth: int) -> Any:
         kind = "tuple" if isinstance(value, tuple) else "list"
         return [kind, [_encode(part, arrays, depth - 1) for part in value]]
     if isinstance(value, dict):
-        pairs = [[_encode(k, arrays, depth - 1), _encode(v, arrays, depth - 1)]
-                 for k, v in value.items()]  # fmt: skip
+        pairs = [
+            [_encode(k, arrays, depth - 1), _encode(v, arrays, depth - 1)] for k, v in value.items()
+        ]
         return ["dict", pairs]
     if value is ...:
         return ["..."]
@@ -218,9 +230,20 @@ class _Decoder:
         return getattr(importlib.import_module(module), name)
 
 
-_READERS = {"list": "parts", "tuple": "tuple", "dict": "dict", "int": "int", "complex": "complex",
-            "...": "ellipsis", "foreign": "foreign", "text array": "text", "array": "array",
-            "scalar": "scalar", "tensor": "tensor", "function": "function"}  # fmt: skip
+_READERS = {
+    "list": "parts",
+    "tuple": "tuple",
+    "dict": "dict",
+    "int": "int",
+    "complex": "complex",
+    "...": "ellipsis",
+    "foreign": "foreign",
+    "text array": "text",
+    "array": "array",
+    "scalar": "scalar",
+    "tensor": "tensor",
+    "function": "function",
+}
 
 
 def _shape(sizes: Any) -> tuple[int, ...]:

@@ -21,10 +21,12 @@ __all__ = ["RemoteFunction", "StudentError", "Students", "start"]
 # Exceptions that come as themselves. Those that end a program come as a StudentError of their
 # name: the test goes on.
 _OWN = {
-    name: kind for name, kind in vars(builtins).items()
-    if isinstance(kind, type) and issubclass(kind, Exception)
+    name: kind
+    for name, kind in vars(builtins).items()
+    if isinstance(kind, type)
+    and issubclass(kind, Exception)
     and not issubclass(kind, UnicodeError | BaseExceptionGroup)
-}  # fmt: skip
+}
 
 
 class StudentError(Exception):
@@ -119,8 +121,9 @@ def _changed(given: tuple, after: Any) -> bool:
         return True
     return any(
         channel.pack(ours) != channel.pack(theirs)
-        for ours, theirs in zip(given, after) if theirs is not None
-    )  # fmt: skip
+        for ours, theirs in zip(given, after)
+        if theirs is not None
+    )
 
 
 def _raise(told: Any) -> None:

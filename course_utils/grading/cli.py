@@ -60,14 +60,30 @@ def collect(options: argparse.Namespace, course: Course) -> int:
         show(("homework", "what was done"), rows)
         return 0
     if not options.places:
-        raise GradingError("collect: name the folder or zip file that your platform exported, or "
-                           "use --exchange")
+        raise GradingError(
+            "collect: name the folder or zip file that your platform exported, or use --exchange"
+        )
     with bar("collect") as step:
-        log = collect(course, options.places, read_roster(course.roster_file), assignments(),
-                      options.only[0] if options.only else None, lambda path: step())
-    show(("file", "student", "homework", "what was done"),
-         [(one.path, one.student, one.homework,
-           f"{one.status}: {one.reason}" if one.reason else one.status) for one in log])
+        log = collect(
+            course,
+            options.places,
+            read_roster(course.roster_file),
+            assignments(),
+            options.only[0] if options.only else None,
+            lambda path: step(),
+        )
+    show(
+        ("file", "student", "homework", "what was done"),
+        [
+            (
+                one.path,
+                one.student,
+                one.homework,
+                f"{one.status}: {one.reason}" if one.reason else one.status,
+            )
+            for one in log
+        ],
+    )
     aside = sum(one.status == "left aside" for one in log)
     if aside:
         console.print(f"{aside} left aside; they are kept in {course.root / 'collected'}.")
@@ -86,13 +102,25 @@ def grade(options: argparse.Namespace, course: Course) -> int:
         if not students:
             continue
         with bar(f"grade {assignment.id}", len(students)) as step:
-            done = grade(course, assignment, roster, workers=options.workers,
-                         scheduler=options.scheduler, protected=not options.unprotected,
-                         progress=lambda row: step())
+            done = grade(
+                course,
+                assignment,
+                roster,
+                workers=options.workers,
+                scheduler=options.scheduler,
+                protected=not options.unprotected,
+                progress=lambda row: step(),
+            )
         for row in done:
             points = "" if row.score is None else f"{row.score:g} of {row.most:g}"
-            rows.append((assignment.id, row.student, points,
-                         f"{row.status}: {row.reason}" if row.reason else row.status))
+            rows.append(
+                (
+                    assignment.id,
+                    row.student,
+                    points,
+                    f"{row.status}: {row.reason}" if row.reason else row.status,
+                )
+            )
             failed |= row.status == "failed"
     if not rows:
         raise GradingError("grade: nothing was collected yet; use `run.py homework collect`")
@@ -128,8 +156,12 @@ def export(options: argparse.Namespace, course: Course) -> int:
     rows = export(course, options.names, read_roster(course.roster_file))
     target = options.target or course.root / "grades.csv"
     target.write_text(to_csv(rows), encoding="utf-8-sig")  # so that spreadsheets see UTF-8
-    columns = ["id", "name", *(f"{a.id}_{c}" for a in options.names for c in ("points", "status")),
-               "total"]
+    columns = [
+        "id",
+        "name",
+        *(f"{a.id}_{c}" for a in options.names for c in ("points", "status")),
+        "total",
+    ]
     show(columns, [[row[column] for column in columns] for row in rows])
     console.print(f"Written: {target}")
     return 0
@@ -141,8 +173,10 @@ def by_hand(options: argparse.Namespace, course: Course) -> int:
     as_root = ["--allow-root"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []
     os.chdir(course.root)
     console.print("In JupyterLab: menu Nbgrader, Formgrader, Manual Grading. Ctrl-C here ends it.")
-    os.execv(sys.executable, [sys.executable, "-m", "jupyterlab", *as_root,
-                              f"--ServerApp.root_dir={course.root}"])
+    os.execv(
+        sys.executable,
+        [sys.executable, "-m", "jupyterlab", *as_root, f"--ServerApp.root_dir={course.root}"],
+    )
 
 
 # --- what all commands share ----------------------------------------------------------------------
@@ -152,9 +186,14 @@ class bar:
     """A progress bar that is taken away at the end; ``step()`` is one thing done."""
 
     def __init__(self, title: str, total: int | None = None) -> None:
-        self.progress = Progress(TextColumn("{task.description}"), BarColumn(),
-                                 MofNCompleteColumn(), console=console, transient=True,
-                                 disable=not console.is_terminal)
+        self.progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            console=console,
+            transient=True,
+            disable=not console.is_terminal,
+        )
         self.task = self.progress.add_task(title, total=total)
 
     def __enter__(self):
@@ -177,31 +216,46 @@ def show(columns: Iterable[str], rows: Iterable[Iterable[str]]) -> None:
 
 def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(prog="run.py homework", description=__doc__.splitlines()[0])
-    top.add_argument("--course", type=Path, default=ROOT / "gradebook", metavar="FOLDER",
-                     help="the course folder (default: gradebook)")
+    top.add_argument(
+        "--course",
+        type=Path,
+        default=ROOT / "gradebook",
+        metavar="FOLDER",
+        help="the course folder (default: gradebook)",
+    )
     commands = top.add_subparsers(metavar="command", required=True)
     made = {}
     for command in (release, archive, collect, grade, by_hand, feedback, export):
         name = command.__name__.replace("_", "-")
-        made[command] = commands.add_parser(name, help=command.__doc__,
-                                            description=command.__doc__)
+        made[command] = commands.add_parser(name, help=command.__doc__, description=command.__doc__)
         made[command].set_defaults(run=command, names=[], only=[])
     for command in (release, grade, feedback, export):
         made[command].add_argument("names", nargs="*", metavar="hwNN", help="all if none is named")
-    made[archive].add_argument("target", nargs="?", type=Path,
-                               default=ROOT / "dist" / "descent-students.zip")
+    made[archive].add_argument(
+        "target", nargs="?", type=Path, default=ROOT / "dist" / "descent-students.zip"
+    )
     made[collect].add_argument("places", nargs="*", type=Path, metavar="FOLDER or ZIP")
-    made[collect].add_argument("--only", nargs=1, metavar="hwNN", default=[],
-                               help="take every notebook for this homework")
-    made[collect].add_argument("--exchange", action="store_true",
-                               help="from nbgrader's exchange on JupyterHub")
-    made[grade].add_argument("--workers", type=int, default=max(1, (os.cpu_count() or 2) - 1),
-                             help="submissions at one time (default: one less than processors)")
+    made[collect].add_argument(
+        "--only", nargs=1, metavar="hwNN", default=[], help="take every notebook for this homework"
+    )
+    made[collect].add_argument(
+        "--exchange", action="store_true", help="from nbgrader's exchange on JupyterHub"
+    )
+    made[grade].add_argument(
+        "--workers",
+        type=int,
+        default=max(1, (os.cpu_count() or 2) - 1),
+        help="submissions at one time (default: one less than processors)",
+    )
     made[grade].add_argument("--scheduler", metavar="ADDRESS", help="of a Dask cluster")
-    made[grade].add_argument("--unprotected", action="store_true",
-                             help="run strangers' code with your own rights (see docs/security.md)")
-    made[export].add_argument("--target", type=Path,
-                              help="default: grades.csv in the course folder")
+    made[grade].add_argument(
+        "--unprotected",
+        action="store_true",
+        help="run strangers' code with your own rights (see docs/security.md)",
+    )
+    made[export].add_argument(
+        "--target", type=Path, help="default: grades.csv in the course folder"
+    )
     return top
 
 
@@ -218,4 +272,3 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("interrupted; the same command goes on from here", file=sys.stderr)
         return 130
-

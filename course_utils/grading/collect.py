@@ -60,8 +60,12 @@ class _File:
 
 
 def collect(
-    course: Course, places: list[Path], roster: Roster, assignments: list[Assignment],
-    only: Assignment | None = None, progress: Callable[[str], None] = lambda path: None,
+    course: Course,
+    places: list[Path],
+    roster: Roster,
+    assignments: list[Assignment],
+    only: Assignment | None = None,
+    progress: Callable[[str], None] = lambda path: None,
 ) -> list[Handed]:
     """Take what lies in `places` (folders, zip files, notebooks) into the course folder.
 
@@ -79,8 +83,10 @@ def collect(
         for file in _files(place):
             progress(str(file.path))
             log.append(_take(course, file, roster, ids, cells, only))
-    _write(course.root / "collected" / "last.json",
-           json.dumps([asdict(one) for one in log], indent=1, ensure_ascii=False).encode())
+    _write(
+        course.root / "collected" / "last.json",
+        json.dumps([asdict(one) for one in log], indent=1, ensure_ascii=False).encode(),
+    )
     return log
 
 
@@ -112,8 +118,10 @@ def _take(course, file, roster, ids, cells, only) -> Handed:
     if reason:
         if file.content is not None:
             digest = hashlib.sha256(file.content).hexdigest()[:12]
-            _write(course.root / "collected" / "left_aside" / f"{digest}-{file.path.name[-80:]}",
-                   file.content)
+            _write(
+                course.root / "collected" / "left_aside" / f"{digest}-{file.path.name[-80:]}",
+                file.content,
+            )
         return Handed(str(file.path), student or "", homework or "", when, "left aside", reason)
 
     digest = hashlib.sha256(file.content).hexdigest()[:12]
@@ -141,8 +149,12 @@ def _hand_over(course: Course, student: str, assignment: Assignment, attempt: Pa
     moment = datetime.strptime(attempt.name[:17], "%Y-%m-%d-%H%M%S")
     text = f"{moment:%Y-%m-%d %H:%M:%S} UTC\n".encode()  # nbgrader's form
     content = attempt.read_bytes()
-    if (notebook.is_file() and notebook.read_bytes() == content
-            and stamp.is_file() and stamp.read_bytes() == text):
+    if (
+        notebook.is_file()
+        and notebook.read_bytes() == content
+        and stamp.is_file()
+        and stamp.read_bytes() == text
+    ):
         return True
     stamp.unlink(missing_ok=True)  # interrupted from here on, it is not taken for handed over
     _write(notebook, content)
@@ -153,16 +165,20 @@ def _hand_over(course: Course, student: str, assignment: Assignment, attempt: Pa
 def _homework(file: _File, cells: dict[str, set[str]]) -> str | None:
     """Which homework it is: by the names of its cells; if they cannot be read, by its own."""
     try:
-        found = {c["metadata"]["nbgrader"]["grade_id"] for c in json.loads(file.content)["cells"]
-                 if "nbgrader" in c.get("metadata", {})}
+        found = {
+            c["metadata"]["nbgrader"]["grade_id"]
+            for c in json.loads(file.content)["cells"]
+            if "nbgrader" in c.get("metadata", {})
+        }
         shared = {name: len(found & known) for name, known in cells.items()}
         best = max(shared, key=shared.get)
         if shared[best] > len(cells[best]) / 2:
             return best
     except (TypeError, ValueError, KeyError, AttributeError, RecursionError):
         pass
-    named = [n for n in dict.fromkeys(re.findall(r"hw\d\d", str(file.path).casefold()))
-             if n in cells]
+    named = [
+        n for n in dict.fromkeys(re.findall(r"hw\d\d", str(file.path).casefold())) if n in cells
+    ]
     return named[-1] if named else None  # the innermost name
 
 
@@ -218,8 +234,14 @@ def _unpacked(shown: PurePosixPath, when: datetime, content: bytes, depth: int =
                     yield _File(inner, at, None, f"it is larger than {LARGEST >> 20} MB")
                 else:
                     yield from _unpacked(inner, at, part, depth + 1)
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, ValueError, EOFError,
-            OSError) as error:  # RuntimeError: it wants a password
+    except (
+        zipfile.BadZipFile,
+        NotImplementedError,
+        RuntimeError,
+        ValueError,
+        EOFError,
+        OSError,
+    ) as error:  # RuntimeError: it wants a password
         yield _File(shown, when, content, f"the zip file cannot be read: {error}")
 
 

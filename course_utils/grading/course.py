@@ -115,17 +115,21 @@ def assignments(names: list[str] = (), sources: Path = SOURCES) -> list[Assignme
 
     Raises GradingError if there is none of that name, or no sources at all.
     """
-    known = [Assignment(folder) for folder in sorted(sources.glob("hw[0-9][0-9]_*"))
-             if folder.is_dir()]
+    known = [
+        Assignment(folder) for folder in sorted(sources.glob("hw[0-9][0-9]_*")) if folder.is_dir()
+    ]
     if not known:
-        raise GradingError(f"no homework in {sources}: the student edition is without it; take "
-                           "the whole repository")
+        raise GradingError(
+            f"no homework in {sources}: the student edition is without it; take "
+            "the whole repository"
+        )
     chosen = []
     for name in names:
         matches = [a for a in known if name in (a.id, a.notebook)]
         if not matches:
-            raise GradingError(f"no homework is called {name!r}; there are: "
-                               + ", ".join(a.id for a in known))
+            raise GradingError(
+                f"no homework is called {name!r}; there are: " + ", ".join(a.id for a in known)
+            )
         chosen += matches
     return chosen or known
 
@@ -157,8 +161,9 @@ class Course:
 
     def submissions(self, homework: str) -> list[str]:
         """The students of whom there is a submission."""
-        return sorted(path.parent.name for path in self.root.glob(f"submitted/*/{homework}")
-                      if path.is_dir())
+        return sorted(
+            path.parent.name for path in self.root.glob(f"submitted/*/{homework}") if path.is_dir()
+        )
 
     def prepare(self) -> None:
         """Make the folder, its configuration and its gradebook, where they are not there yet."""
@@ -187,8 +192,10 @@ class Course:
             raise GradingError(f"{path}: expected a line `seed = ` and a whole number")
         for homework, due in found.get("due", {}).items():
             if not re.fullmatch(r"hw\d\d", homework) or getattr(due, "tzinfo", None) is None:
-                raise GradingError(f"{path}: expected a line like hw01 = 2027-03-08T23:59:00+01:00 "
-                                   f"under [due], got {homework} = {due}")
+                raise GradingError(
+                    f"{path}: expected a line like hw01 = 2027-03-08T23:59:00+01:00 "
+                    f"under [due], got {homework} = {due}"
+                )
         return MappingProxyType(found)
 
     def config(self) -> Config:

@@ -52,8 +52,9 @@ def to_csv(rows: list[dict[str, str]]) -> str:
     writer = csv.DictWriter(text, list(rows[0]) if rows else ["id"], lineterminator="\n")
     writer.writeheader()
     for row in rows:
-        writer.writerow({k: f"'{v}" if v[:1] in ("=", "+", "@", "-", "\t") else v
-                         for k, v in row.items()})
+        writer.writerow(
+            {k: f"'{v}" if v[:1] in ("=", "+", "@", "-", "\t") else v for k, v in row.items()}
+        )
     return text.getvalue()
 
 

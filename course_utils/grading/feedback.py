@@ -60,21 +60,28 @@ class Task:
     def hint(self) -> str:
         visible, *others = self.parts
         if others and visible.score == visible.most and others[0].score == 0:
-            return ("Right on the inputs you can see, wrong on others: is there a case that your "
-                    "function leaves out, or a number in it that belongs to one input alone?")
+            return (
+                "Right on the inputs you can see, wrong on others: is there a case that your "
+                "function leaves out, or a number in it that belongs to one input alone?"
+            )
         return ""
 
 
 def feedback(
-    course: Course, assignment: Assignment, roster: Roster,
+    course: Course,
+    assignment: Assignment,
+    roster: Roster,
     progress: Callable[[str], None] = lambda student: None,
 ) -> list[tuple[str, str]]:
     """Write the page of every graded student; [(student, "written" or "as before")].
 
     Raises GradingError if nothing of this homework is graded.
     """
-    students = sorted(path.parent.name for path in course.root.glob(f"autograded/*/{assignment.id}")
-                      if (path / f"{assignment.notebook}.ipynb").is_file())
+    students = sorted(
+        path.parent.name
+        for path in course.root.glob(f"autograded/*/{assignment.id}")
+        if (path / f"{assignment.notebook}.ipynb").is_file()
+    )
     if not students:
         raise GradingError(f"{assignment.id}: nothing is graded yet; use `run.py homework grade`")
     rows = []
@@ -103,8 +110,10 @@ def _page(course, gradebook, assignment, student, roster) -> str:
         homework=_title(assignment),
         name=roster.get(student, {}).get("name", student),
         notes=reason.read_text(encoding="utf-8").strip() if reason.is_file() else "",
-        tasks=tasks, waiting=waiting,
-        score=sum(part.score or 0 for part in parts), most=sum(part.most for part in parts),
+        tasks=tasks,
+        waiting=waiting,
+        score=sum(part.score or 0 for part in parts),
+        most=sum(part.most for part in parts),
     )
 
 
@@ -116,14 +125,18 @@ def parts_of(
     Raises GradingError if the gradebook does not know the submission.
     """
     path = course.autograded(student, assignment.id) / f"{assignment.notebook}.ipynb"
-    cells = {c.metadata.nbgrader.grade_id: c for c in nbformat.read(path, as_version=4).cells
-             if "nbgrader" in c.metadata}
+    cells = {
+        c.metadata.nbgrader.grade_id: c
+        for c in nbformat.read(path, as_version=4).cells
+        if "nbgrader" in c.metadata
+    }
     place = (assignment.notebook, assignment.id, student)
     try:
         known = gradebook.find_submission_notebook(*place)
     except MissingEntry:
-        raise GradingError(f"{assignment.id}: {student} is not in the gradebook; grade again"
-                           ) from None
+        raise GradingError(
+            f"{assignment.id}: {student} is not in the gradebook; grade again"
+        ) from None
     grades = {grade.name: grade for grade in known.grades}
 
     def part(title, cell_id, sentence):
@@ -138,17 +151,35 @@ def parts_of(
         return gradebook.find_comment(cell_id, *place).manual_comment or ""
 
     tasks = [
-        Task(name,
-             [part("inputs you can see", f"{name}-visible", _sentence(cells, f"{name}-visible")),
-              part("other inputs", f"{name}-hidden", _sentence(cells, f"{name}-hidden"))],
-             text(name), comment=comment(name))
+        Task(
+            name,
+            [
+                part("inputs you can see", f"{name}-visible", _sentence(cells, f"{name}-visible")),
+                part("other inputs", f"{name}-hidden", _sentence(cells, f"{name}-hidden")),
+            ],
+            text(name),
+            comment=comment(name),
+        )
         for name in assignment.exercises
     ]
-    tasks.append(Task("the figure", [part("graded by hand", "plot", "")], text("plot"),
-                      _picture(cells.get("plot")), comment("plot")))
+    tasks.append(
+        Task(
+            "the figure",
+            [part("graded by hand", "plot", "")],
+            text("plot"),
+            _picture(cells.get("plot")),
+            comment("plot"),
+        )
+    )
     words = text("answer").replace("&lt;", "<")  # `intake` took the tags' sting out; so does PAGE
-    tasks.append(Task("your own words", [part("graded by hand", "answer", "")], words,
-                      comment=comment("answer")))
+    tasks.append(
+        Task(
+            "your own words",
+            [part("graded by hand", "answer", "")],
+            words,
+            comment=comment("answer"),
+        )
+    )
     return tasks
 
 

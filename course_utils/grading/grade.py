@@ -23,8 +23,14 @@ __all__ = ["grade"]
 
 
 def grade(
-    course: Course, assignment: Assignment, roster: Roster, *, workers: int = 2,
-    scheduler: str | None = None, protected: bool = True, limits: Limits = Limits(),  # noqa: B008
+    course: Course,
+    assignment: Assignment,
+    roster: Roster,
+    *,
+    workers: int = 2,
+    scheduler: str | None = None,
+    protected: bool = True,
+    limits: Limits = Limits(),  # noqa: B008
     progress: Callable[[Row], None] = lambda row: None,
 ) -> list[Row]:
     """Grade what was collected of one homework; a row for each student who handed it in.
@@ -39,19 +45,25 @@ def grade(
     with closing(Gradebook(course.gradebook, COURSE)) as gradebook:
         for student in course.submissions(assignment.id):
             line = roster.get(student, {})
-            gradebook.update_or_create_student(student, last_name=line.get("name") or None,
-                                               email=line.get("email") or None)
+            gradebook.update_or_create_student(
+                student, last_name=line.get("name") or None, email=line.get("email") or None
+            )
         master = full_tests(released, gradebook, folders)
     task = grader.Assignment(
         notebook=assignment.notebook,
         master=master,
-        files={path.name: path.read_bytes() for path in sorted(made.iterdir())
-               if path.suffix != ".ipynb"},
-        sources={f"{assignment.notebook}/exercises.py":
-                 (assignment.folder / "exercises.py").read_bytes()},
+        files={
+            path.name: path.read_bytes()
+            for path in sorted(made.iterdir())
+            if path.suffix != ".ipynb"
+        },
+        sources={
+            f"{assignment.notebook}/exercises.py": (assignment.folder / "exercises.py").read_bytes()
+        },
         seed=course.settings["seed"],
         limits=limits,
         protected=protected,
-    )  # fmt: skip
-    return grade_all(folders, task, course.gradebook, workers=workers, scheduler=scheduler,
-                     progress=progress)
+    )
+    return grade_all(
+        folders, task, course.gradebook, workers=workers, scheduler=scheduler, progress=progress
+    )

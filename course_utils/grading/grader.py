@@ -100,9 +100,14 @@ class Kernel:
     """A kernel in a sandbox, its client, and who watches it."""
 
     def __init__(
-        self, sandbox: Sandbox, folder: Path, name: str, protected: bool, places: list[str],
+        self,
+        sandbox: Sandbox,
+        folder: Path,
+        name: str,
+        protected: bool,
+        places: list[str],
         number: int,
-    ) -> None:  # fmt: skip
+    ) -> None:
         folder.mkdir(mode=0o700)
         work = folder / "work"
         if not protected:
@@ -146,9 +151,7 @@ class Kernel:
         said = self.process.stderr.read(10_000).decode(errors="replace").strip()
         return (said.splitlines() or ["no reason given"])[-1]
 
-    def run(
-        self, code: str, seconds: float, silent: bool = False, keep: int | None = None
-    ) -> Run:
+    def run(self, code: str, seconds: float, silent: bool = False, keep: int | None = None) -> Run:
         """Run a cell; after `seconds` interrupt it, and if that does not help, end the kernel.
 
         keep : bytes of output to keep, if fewer than for any cell.
@@ -163,8 +166,9 @@ class Kernel:
 
     def _run(self, code: str, seconds: float, silent: bool, outputs: Outputs) -> Run:
         client = self.client
-        number = client.execute(code, silent=silent, store_history=not silent, allow_stdin=False,
-                                stop_on_error=False)  # fmt: skip
+        number = client.execute(
+            code, silent=silent, store_history=not silent, allow_stdin=False, stop_on_error=False
+        )
         shell = client.shell_channel.socket
         replied = idle = interrupted = False
         seen = messages = 0
@@ -263,8 +267,12 @@ def output_of(kind: str, content: dict[str, Any]) -> dict[str, Any] | None:
         return {"output_type": "stream", "name": name, "text": _string(content["text"])}
     if kind == "error":
         lines = [_string(line) for line in list(content["traceback"])[:200]]
-        return {"output_type": "error", "ename": _string(content["ename"]),
-                "evalue": _string(content["evalue"]), "traceback": lines}  # fmt: skip
+        return {
+            "output_type": "error",
+            "ename": _string(content["ename"]),
+            "evalue": _string(content["evalue"]),
+            "traceback": lines,
+        }
     if kind not in ("display_data", "execute_result"):
         return None
     data = {mime: _string(content["data"][mime]) for mime in KEPT if mime in content["data"]}
@@ -440,8 +448,10 @@ class Grader:
                 continue
             left = end - time.monotonic()
             if left <= 0:
-                notes.append(f"Stopped at code cell {_number(cells, index)}: all cells together "
-                             f"ran longer than {self.assignment.limits.total_seconds:g} seconds.")
+                notes.append(
+                    f"Stopped at code cell {_number(cells, index)}: all cells together "
+                    f"ran longer than {self.assignment.limits.total_seconds:g} seconds."
+                )
                 return places, None
             seconds = min(self.assignment.limits.cell_seconds, left)
             done = kernel.run(cell["source"], seconds, keep=room)

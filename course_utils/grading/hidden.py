@@ -38,8 +38,10 @@ def hidden(notebook: str, name: str, function: Callable) -> None:
     Raises GradingError where there is no grading configuration: students run no hidden tests.
     """
     if VARIABLE not in os.environ:
-        raise GradingError(f"hidden tests run where {VARIABLE} names a grading configuration: "
-                           "use `run.py homework grade`")
+        raise GradingError(
+            f"hidden tests run where {VARIABLE} names a grading configuration: "
+            "use `run.py homework grade`"
+        )
     given = json.loads(Path(os.environ[VARIABLE]).read_text(encoding="utf-8"))
     exercise = exercises_in(Path(given["sources"]) / notebook)[name]
     homework.tell(lambda: diagnose(exercise, function, given["seed"]))

@@ -42,17 +42,19 @@ def take(path: Path) -> bytes:
         raise Unreadable("No notebook was handed in under this name.") from None
     except OSError as error:
         if path.is_symlink():
-            raise Unreadable("The notebook is a link to another file; links are not followed.") \
-                from None
+            raise Unreadable(
+                "The notebook is a link to another file; links are not followed."
+            ) from None
         raise Unreadable(f"The notebook cannot be opened: {error.strerror}.") from None
     status = os.fstat(handle)
     regular = stat.S_ISREG(status.st_mode)
     if not regular or status.st_size > LARGEST:
         os.close(handle)
         raise Unreadable(
-            f"The notebook is larger than {LARGEST // MB} MB." if regular
+            f"The notebook is larger than {LARGEST // MB} MB."
+            if regular
             else "What was handed in under the notebook's name is no file."
-        )  # fmt: skip
+        )
     with os.fdopen(handle, "rb") as file:
         return file.read(LARGEST)
 
@@ -96,9 +98,11 @@ def _cells_of(submitted: bytes) -> tuple[list[dict[str, str]], list[str]]:
     try:
         done = subprocess.run(
             [sys.executable, "-m", "course_utils.grading.intake", str(HELPER_MEMORY)],
-            input=submitted, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+            input=submitted,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
             timeout=HELPER_SECONDS,
-        )  # fmt: skip
+        )
         told = json.loads(done.stdout)
     except (subprocess.TimeoutExpired, ValueError):
         raise Unreadable("The notebook takes too much memory or time to read.") from None
@@ -206,8 +210,10 @@ def _sort(originals, cells, notes):
         # Of several copies the last one that was changed is what the student's kernel had.
         chosen[(changed or positions)[-1]] = index
         if _is_answer(originals[index]) and len(positions) > 1:
-            notes.append(f"The answer {_grade_id(originals[index])} was there more than once; "
-                         "the last one counts.")  # fmt: skip
+            notes.append(
+                f"The answer {_grade_id(originals[index])} was there more than once; "
+                "the last one counts."
+            )
         for position in positions:
             if not _is_answer(originals[index]):
                 chosen[position] = index  # copies of what was given say nothing
@@ -234,8 +240,10 @@ def _sort(originals, cells, notes):
         if _is_answer(original) or not _grade_id(original):
             answers[index] = cell["source"]
         if _is_answer(original) and original["cell_type"] != cell["type"]:
-            notes.append(f"The answer {_grade_id(original)} was turned into a {cell['type']} "
-                         "cell; it was turned back.")  # fmt: skip
+            notes.append(
+                f"The answer {_grade_id(original)} was turned into a {cell['type']} "
+                "cell; it was turned back."
+            )
     return answers, extras
 
 
@@ -263,9 +271,10 @@ def _defines_the_same(original, cells, chosen) -> int | None:
     """The last cell that defines the function which this answer was to define."""
     wanted = _functions(_text(original)) if original["cell_type"] == "code" else set()
     fitting = [
-        position for position, cell in enumerate(cells)
+        position
+        for position, cell in enumerate(cells)
         if position not in chosen and wanted & _functions(cell["source"])
-    ]  # fmt: skip
+    ]
     return fitting[-1] if fitting else None
 
 

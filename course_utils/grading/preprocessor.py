@@ -63,8 +63,9 @@ def _without_answers(nb: Any) -> dict[str, Any]:
     master = json.loads(nbformat.writes(nb, split_lines=False))
     master["cells"] = [
         {**cell, "source": "" if cell["metadata"]["nbgrader"].get("solution") else cell["source"]}
-        for cell in master["cells"] if cell["metadata"].get("nbgrader", {}).get("grade_id")
-    ]  # fmt: skip
+        for cell in master["cells"]
+        if cell["metadata"].get("nbgrader", {}).get("grade_id")
+    ]
     return master
 
 

@@ -133,13 +133,18 @@ def sandboxed_kernel(folder: Path, **settings: Any) -> KernelManager:
     provisioner = {"provisioner_name": NAME, "config": settings}
     spec = KernelSpec(
         argv=[sys.executable, "-m", "course_utils.grading.kernel"],
-        display_name="sandbox", language="python", interrupt_mode="message",
+        display_name="sandbox",
+        language="python",
+        interrupt_mode="message",
         metadata={"kernel_provisioner": provisioner},
-    )  # fmt: skip
+    )
     manager = KernelManager(
-        kernel_spec_manager=_OneSpec(spec=spec), transport="ipc", ip=str(folder / "k"),
-        connection_file=str(folder / "connection.json"), shutdown_wait_time=0.0,
-    )  # fmt: skip
+        kernel_spec_manager=_OneSpec(spec=spec),
+        transport="ipc",
+        ip=str(folder / "k"),
+        connection_file=str(folder / "connection.json"),
+        shutdown_wait_time=0.0,
+    )
     manager.start_kernel()
     return manager
 

@@ -60,8 +60,10 @@ def prepare(course: Course, assignment: Assignment, stored: Path = RELEASED) -> 
     there = course.root / "source" / assignment.id
     made = course.root / "release" / assignment.id
     there.mkdir(parents=True, exist_ok=True)
-    as_it_was = [_copy(assignment.source.read_bytes(), there / assignment.source.name),
-                 _copy(_table(assignment, stored), there / f"{assignment.notebook}.json")]
+    as_it_was = [
+        _copy(assignment.source.read_bytes(), there / assignment.source.name),
+        _copy(_table(assignment, stored), there / f"{assignment.notebook}.json"),
+    ]
     finished = made / f"{assignment.notebook}.ipynb"
     if all(as_it_was) and finished.exists() and _in_gradebook(course, assignment):
         return
@@ -129,11 +131,15 @@ def _check(assignment: Assignment, source: NotebookNode) -> None:
     wanted = {f"{name}{end}" for name in assignment.exercises for end in ends}
     wanted |= {"setup", "plot", "answer"}
     if missing := sorted(wanted - set(cells)):
-        raise GradingError(f"{assignment.source.name} has no cell {missing[0]!r} (nbgrader's cell "
-                           f"ID, in its panel Create Assignment)")
+        raise GradingError(
+            f"{assignment.source.name} has no cell {missing[0]!r} (nbgrader's cell "
+            f"ID, in its panel Create Assignment)"
+        )
     if unknown := sorted(set(cells) - wanted):
-        raise GradingError(f"{assignment.source.name} has a cell {unknown[0]!r}, for which "
-                           "exercises.py has no exercise")
+        raise GradingError(
+            f"{assignment.source.name} has a cell {unknown[0]!r}, for which "
+            "exercises.py has no exercise"
+        )
     for name in assignment.exercises:
         call = f'hidden("{assignment.notebook}", "{name}", {name})'
         if call not in cells[f"{name}-hidden"].source:
@@ -144,8 +150,10 @@ def _table(assignment: Assignment, stored: Path) -> bytes:
     """The file of visible checks; the stored one, if the numbers differ by rounding alone."""
     number = int(assignment.id[2:])
     try:
-        tables = {name: table.tabulate(exercise, np.random.default_rng([number, place]))
-                  for place, (name, exercise) in enumerate(assignment.exercises.items())}
+        tables = {
+            name: table.tabulate(exercise, np.random.default_rng([number, place]))
+            for place, (name, exercise) in enumerate(assignment.exercises.items())
+        }
     except ValueError as error:
         raise GradingError(f"{assignment.id}: {error}") from None
     new = table.to_text(tables)
@@ -160,10 +168,14 @@ def _table(assignment: Assignment, stored: Path) -> bytes:
 def _canonical(notebook: NotebookNode) -> NotebookNode:
     """Without what differs from one machine to the next."""
     notebook.metadata = nbformat.from_dict(
-        {"kernelspec": KERNELSPEC, "language_info": {"name": "python"}})
+        {"kernelspec": KERNELSPEC, "language_info": {"name": "python"}}
+    )
     for cell in notebook.cells:
-        kept = {k: v for k, v in cell.metadata.items()
-                if k in ("deletable", "editable", "nbgrader", "tags")}
+        kept = {
+            k: v
+            for k, v in cell.metadata.items()
+            if k in ("deletable", "editable", "nbgrader", "tags")
+        }
         cell.metadata = nbformat.from_dict(kept)
     return notebook
 
@@ -182,8 +194,10 @@ def _reason(assignment: Assignment, done: dict) -> str:
     """The last line of nbgrader's log that says something, for its reader."""
     said = [line for line in (done.get("error") or done["log"]).splitlines() if line.strip()]
     if any("there are submissions associated" in line for line in said):
-        return (f"{assignment.id}: its source has other cells than when submissions were graded. "
-                "Undo that, or start a new course folder")
+        return (
+            f"{assignment.id}: its source has other cells than when submissions were graded. "
+            "Undo that, or start a new course folder"
+        )
     return f"{assignment.id}: nbgrader says: {said[-1] if said else 'nothing'}"
 
 
@@ -211,10 +225,15 @@ def archive(target: Path, root: Path = ROOT) -> list[str]:
         # What git does not know may be private: a roster, a folder of submissions.
         said = subprocess.run(["git", "ls-files", "-z"], cwd=root, check=True, capture_output=True)
     except (OSError, subprocess.CalledProcessError):
-        raise GradingError("archive: git must know which files belong to the course: run this in "
-                           "a clone of the repository") from None
-    names = sorted(name for name in said.stdout.decode("utf-8").split("\0")
-                   if name and not name.startswith(NOT_FOR_STUDENTS) and (root / name).is_file())
+        raise GradingError(
+            "archive: git must know which files belong to the course: run this in "
+            "a clone of the repository"
+        ) from None
+    names = sorted(
+        name
+        for name in said.stdout.decode("utf-8").split("\0")
+        if name and not name.startswith(NOT_FOR_STUDENTS) and (root / name).is_file()
+    )
     target.parent.mkdir(parents=True, exist_ok=True)
     beside = target.with_name(f".{target.name}.new")
     with zipfile.ZipFile(beside, "w", zipfile.ZIP_DEFLATED) as packed:

@@ -26,8 +26,10 @@ def read_roster(path: Path) -> Roster:
     Raises GradingError if the file is missing, not UTF-8, lacks a column, or names an id twice.
     """
     if not path.is_file():
-        raise GradingError(f"{path} is missing: a table of who takes part, saved as CSV, with "
-                           "the headings id,name and one line for each student")
+        raise GradingError(
+            f"{path} is missing: a table of who takes part, saved as CSV, with "
+            "the headings id,name and one line for each student"
+        )
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:  # spreadsheets write a BOM
             sample = file.read(2000)
@@ -38,17 +40,23 @@ def read_roster(path: Path) -> Roster:
         raise GradingError(f"{path} is not UTF-8: save it as `CSV UTF-8`") from None
     roster = {}
     for number, line in enumerate(lines, 2):
-        line = {(k or "").strip().casefold(): (v or "").strip() for k, v in line.items()
-                if isinstance(v, str)}
+        line = {
+            (k or "").strip().casefold(): (v or "").strip()
+            for k, v in line.items()
+            if isinstance(v, str)
+        }
         if not {"id", "name"} <= set(line):
-            raise GradingError(f"{path}: expected the headings id and name, got "
-                               + ", ".join(filter(None, line)))
+            raise GradingError(
+                f"{path}: expected the headings id and name, got " + ", ".join(filter(None, line))
+            )
         if not any(line.values()):
             continue
         student = line["id"]
         if not re.fullmatch(r"[\w.@+-]+", student) or student.startswith("."):
-            raise GradingError(f"{path}, line {number}: {student!r} cannot be an id; letters, "
-                               "digits and . @ + - _ can")
+            raise GradingError(
+                f"{path}, line {number}: {student!r} cannot be an id; letters, "
+                "digits and . @ + - _ can"
+            )
         if student in roster:
             raise GradingError(f"{path}, line {number}: the id {student} is there twice")
         roster[student] = line
@@ -64,12 +72,19 @@ def owner(path: Iterable[str], roster: Roster) -> tuple[str | None, str]:
     said = set()
     for part in path:
         words = _words(part)
-        said |= {"".join(words[i:j]) for i in range(len(words)) for j in range(i + 1, i + 7)
-                 if j <= len(words)}
+        said |= {
+            "".join(words[i:j])
+            for i in range(len(words))
+            for j in range(i + 1, i + 7)
+            if j <= len(words)
+        }
     columns = list(dict.fromkeys(["id", *(c for line in roster.values() for c in line)]))
     for column in columns:
-        found = [student for student, line in roster.items()
-                 if _keys(column, line.get(column, "")) & said]
+        found = [
+            student
+            for student, line in roster.items()
+            if _keys(column, line.get(column, "")) & said
+        ]
         if len(found) == 1:
             return found[0], ""
         if found:

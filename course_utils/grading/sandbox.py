@@ -153,10 +153,15 @@ def why_no_sandbox() -> str | None:
         command = Sandbox().command([sys.executable, "-c", code], rules.fileno())
         try:
             done = subprocess.run(
-                command, pass_fds=[rules.fileno()], stdin=subprocess.DEVNULL, timeout=60,
-                capture_output=True, text=True, errors="replace",
+                command,
+                pass_fds=[rules.fileno()],
+                stdin=subprocess.DEVNULL,
+                timeout=60,
+                capture_output=True,
+                text=True,
+                errors="replace",
                 env=Sandbox().environment(),
-            )  # fmt: skip
+            )
         except subprocess.TimeoutExpired:
             return f"bubblewrap does not start: no answer within a minute. {HOW}"
     if done.stdout.strip() == "3":
@@ -212,30 +217,95 @@ def _system_links() -> list[tuple[str, str]]:
 # Doors around the limits above: memory that no process holds (memfd, System V), namespaces of
 # one's own, in which one may mount folders without limits, and rarely used parts of the kernel.
 _CALLS = {
-    "x86_64": (0xC000003E, 56, 435, {
-        "shmget": 29, "semget": 64, "msgget": 68, "ptrace": 101, "syslog": 103, "personality": 135,
-        "pivot_root": 155, "chroot": 161, "acct": 163, "mount": 165, "umount2": 166, "swapon": 167,
-        "reboot": 169, "init_module": 175, "quotactl": 179, "kexec_load": 246, "add_key": 248,
-        "request_key": 249, "keyctl": 250, "unshare": 272, "perf_event_open": 298,
-        "fanotify_init": 300, "name_to_handle_at": 303, "open_by_handle_at": 304, "setns": 308,
-        "process_vm_readv": 310, "process_vm_writev": 311, "finit_module": 313,
-        "memfd_create": 319, "bpf": 321, "userfaultfd": 323,
-    }),
-    "aarch64": (0xC00000B7, 220, 435, {
-        "umount2": 39, "mount": 40, "pivot_root": 41, "chroot": 51, "quotactl": 60, "acct": 89,
-        "personality": 92, "unshare": 97, "kexec_load": 104, "init_module": 105, "syslog": 116,
-        "ptrace": 117, "reboot": 142, "msgget": 186, "semget": 190, "shmget": 194, "add_key": 217,
-        "request_key": 218, "keyctl": 219, "swapon": 224, "perf_event_open": 241,
-        "fanotify_init": 262, "name_to_handle_at": 264, "open_by_handle_at": 265, "setns": 268,
-        "process_vm_readv": 270, "process_vm_writev": 271, "finit_module": 273,
-        "memfd_create": 279, "bpf": 280, "userfaultfd": 282,
-    }),
-}  # fmt: skip
+    "x86_64": (
+        0xC000003E,
+        56,
+        435,
+        {
+            "shmget": 29,
+            "semget": 64,
+            "msgget": 68,
+            "ptrace": 101,
+            "syslog": 103,
+            "personality": 135,
+            "pivot_root": 155,
+            "chroot": 161,
+            "acct": 163,
+            "mount": 165,
+            "umount2": 166,
+            "swapon": 167,
+            "reboot": 169,
+            "init_module": 175,
+            "quotactl": 179,
+            "kexec_load": 246,
+            "add_key": 248,
+            "request_key": 249,
+            "keyctl": 250,
+            "unshare": 272,
+            "perf_event_open": 298,
+            "fanotify_init": 300,
+            "name_to_handle_at": 303,
+            "open_by_handle_at": 304,
+            "setns": 308,
+            "process_vm_readv": 310,
+            "process_vm_writev": 311,
+            "finit_module": 313,
+            "memfd_create": 319,
+            "bpf": 321,
+            "userfaultfd": 323,
+        },
+    ),
+    "aarch64": (
+        0xC00000B7,
+        220,
+        435,
+        {
+            "umount2": 39,
+            "mount": 40,
+            "pivot_root": 41,
+            "chroot": 51,
+            "quotactl": 60,
+            "acct": 89,
+            "personality": 92,
+            "unshare": 97,
+            "kexec_load": 104,
+            "init_module": 105,
+            "syslog": 116,
+            "ptrace": 117,
+            "reboot": 142,
+            "msgget": 186,
+            "semget": 190,
+            "shmget": 194,
+            "add_key": 217,
+            "request_key": 218,
+            "keyctl": 219,
+            "swapon": 224,
+            "perf_event_open": 241,
+            "fanotify_init": 262,
+            "name_to_handle_at": 264,
+            "open_by_handle_at": 265,
+            "setns": 268,
+            "process_vm_readv": 270,
+            "process_vm_writev": 271,
+            "finit_module": 273,
+            "memfd_create": 279,
+            "bpf": 280,
+            "userfaultfd": 282,
+        },
+    ),
+}
 # Newer calls have one number on all machines.
 _NEW_CALLS = {
-    "io_uring_setup": 425, "io_uring_enter": 426, "open_tree": 428, "move_mount": 429,
-    "fsopen": 430, "fsconfig": 431, "fsmount": 432, "mount_setattr": 442, "memfd_secret": 447,
-}  # fmt: skip
+    "io_uring_setup": 425,
+    "io_uring_enter": 426,
+    "open_tree": 428,
+    "move_mount": 429,
+    "fsopen": 430,
+    "fsconfig": 431,
+    "fsmount": 432,
+    "mount_setattr": 442,
+    "memfd_secret": 447,
+}
 
 
 def system_call_filter(machine: str | None = None) -> bytes:

@@ -11,8 +11,17 @@ def _square(error):
     return np.mean(error**2)
 
 
-def _folds(x, y, folds, degree, *, learn=lambda held: ~held, judge=lambda held: held,
-           measure=_square, more=0):
+def _folds(
+    x,
+    y,
+    folds,
+    degree,
+    *,
+    learn=lambda held: ~held,
+    judge=lambda held: held,
+    measure=_square,
+    more=0,
+):
     errors = []
     for fold in range(np.max(folds) + 1):
         held = folds == fold
@@ -30,8 +39,12 @@ def _fold_inputs(rng):
     k = rng.integers(2, 4)
     n = 4 * k + rng.integers(k)
     x = rng.choice(np.arange(-10, 11), n, replace=False) / 10
-    return x, rng.uniform(-2, 2, n).round(1), rng.permutation(np.arange(n) % k), \
-        int(rng.integers(1, 3))
+    return (
+        x,
+        rng.uniform(-2, 2, n).round(1),
+        rng.permutation(np.arange(n) % k),
+        int(rng.integers(1, 3)),
+    )
 
 
 fold_errors = Exercise(
@@ -39,42 +52,69 @@ fold_errors = Exercise(
     reference=_folds,
     inputs=_fold_inputs,
     mistakes={
-        "training error": (_folds_with(judge=lambda held: ~held),
-                           "you judge each fit on the points it was fitted to. "
-                           "Judge it on the fold that was held out."),
-        "fitted to all": (_folds_with(learn=lambda held: np.full_like(held, True)),
-                          "the fit has seen the fold that judges it: you fit to all points. "
-                          "Hold the fold out."),
-        "parts swapped": (_folds_with(learn=lambda held: held, judge=lambda held: ~held),
-                          "the parts are swapped: you fit to one fold and judge on all others."),
-        "fold alone": (_folds_with(learn=lambda held: held),
-                       "you fit to the fold itself and judge on it. The other folds are there to "
-                       "learn from."),
-        "root": (_folds_with(measure=lambda e: np.sqrt(np.mean(e**2))),
-                 "this is the root of the mean squared error. Leave the root out."),
-        "sum": (_folds_with(measure=lambda e: np.sum(e**2)),
-                "you add the squared errors up. Take the mean within each fold."),
-        "absolute": (_folds_with(measure=lambda e: np.mean(np.abs(e))),
-                     "you take the size of the errors. Square them."),
-        "not squared": (_folds_with(measure=np.mean),
-                        "the errors are not squared: too high and too low cancel."),
-        "variance": (_folds_with(measure=np.var),
-                     "this is the variance of the errors: an error that all points of the fold "
-                     "share goes unseen."),
-        "worst": (_folds_with(measure=lambda e: np.max(e**2)),
-                  "this is the largest squared error of the fold. Take the mean."),
-        "one degree more": (_folds_with(more=1),
-                            "the polynomial has one degree too many. Degree d has d + 1 "
-                            "coefficients; `np.polyfit` takes the degree."),
+        "training error": (
+            _folds_with(judge=lambda held: ~held),
+            "you judge each fit on the points it was fitted to. "
+            "Judge it on the fold that was held out.",
+        ),
+        "fitted to all": (
+            _folds_with(learn=lambda held: np.full_like(held, True)),
+            "the fit has seen the fold that judges it: you fit to all points. Hold the fold out.",
+        ),
+        "parts swapped": (
+            _folds_with(learn=lambda held: held, judge=lambda held: ~held),
+            "the parts are swapped: you fit to one fold and judge on all others.",
+        ),
+        "fold alone": (
+            _folds_with(learn=lambda held: held),
+            "you fit to the fold itself and judge on it. The other folds are there to learn from.",
+        ),
+        "root": (
+            _folds_with(measure=lambda e: np.sqrt(np.mean(e**2))),
+            "this is the root of the mean squared error. Leave the root out.",
+        ),
+        "sum": (
+            _folds_with(measure=lambda e: np.sum(e**2)),
+            "you add the squared errors up. Take the mean within each fold.",
+        ),
+        "absolute": (
+            _folds_with(measure=lambda e: np.mean(np.abs(e))),
+            "you take the size of the errors. Square them.",
+        ),
+        "not squared": (
+            _folds_with(measure=np.mean),
+            "the errors are not squared: too high and too low cancel.",
+        ),
+        "variance": (
+            _folds_with(measure=np.var),
+            "this is the variance of the errors: an error that all points of the fold "
+            "share goes unseen.",
+        ),
+        "worst": (
+            _folds_with(measure=lambda e: np.max(e**2)),
+            "this is the largest squared error of the fold. Take the mean.",
+        ),
+        "one degree more": (
+            _folds_with(more=1),
+            "the polynomial has one degree too many. Degree d has d + 1 "
+            "coefficients; `np.polyfit` takes the degree.",
+        ),
         "one degree less": (_folds_with(more=-1), "the polynomial has one degree too few."),
-        "mean of all": (lambda *given: np.mean(_folds(*given)),
-                        "you take the mean over the folds. Give back one error for each."),
-        "divided by all": (lambda x, y, folds, degree: _folds(
-            x, y, folds, degree, measure=lambda e: np.sum(e**2) / len(x)),
-            "you divide by the number of all points. Divide by those of the fold."),
-        "folds ignored": (lambda x, y, folds, degree: _folds(x, y, np.sort(folds), degree),
-                          "you cut the points in the order they came. `folds` says to which fold "
-                          "each point belongs."),
+        "mean of all": (
+            lambda *given: np.mean(_folds(*given)),
+            "you take the mean over the folds. Give back one error for each.",
+        ),
+        "divided by all": (
+            lambda x, y, folds, degree: _folds(
+                x, y, folds, degree, measure=lambda e: np.sum(e**2) / len(x)
+            ),
+            "you divide by the number of all points. Divide by those of the fold.",
+        ),
+        "folds ignored": (
+            lambda x, y, folds, degree: _folds(x, y, np.sort(folds), degree),
+            "you cut the points in the order they came. `folds` says to which fold "
+            "each point belongs.",
+        ),
     },
 )
 
@@ -86,8 +126,9 @@ def _ridge(X, y, strength, *, penalty=None, shift=True):
     n, d = X.shape
     middle, level = (np.mean(X, axis=0), np.mean(y)) if shift else (np.zeros(d), 0.0)
     penalty = strength * np.eye(d) if penalty is None else penalty
-    w = np.linalg.solve((X - middle).T @ (X - middle) / n + penalty, (X - middle).T @ (y - level)
-                        / n)
+    w = np.linalg.solve(
+        (X - middle).T @ (X - middle) / n + penalty, (X - middle).T @ (y - level) / n
+    )
     return w, level - middle @ w
 
 
@@ -98,8 +139,9 @@ def _ridge_then(change):
 
 def _all_penalised(X, y, strength):
     wide = np.column_stack([X, np.ones(len(X))])
-    found = np.linalg.solve(wide.T @ wide / len(X) + strength * np.eye(wide.shape[1]),
-                            wide.T @ y / len(X))
+    found = np.linalg.solve(
+        wide.T @ wide / len(X) + strength * np.eye(wide.shape[1]), wide.T @ y / len(X)
+    )
     return found[:-1], found[-1]
 
 
@@ -116,53 +158,89 @@ ridge = Exercise(
     reference=_ridge,
     inputs=_ridge_inputs,
     mistakes={
-        "no penalty": (lambda X, y, s: _ridge(X, y, 0.0),
-                       "these are the weights without any penalty."),
-        "penalty of a sum": (lambda X, y, s: _ridge(X, y, s / len(y)),
-                             "the penalty is too weak: the loss is a mean of squares, and you "
-                             "added the strength to a sum of squares."),
-        "penalty too strong": (lambda X, y, s: _ridge(X, y, s * len(y)),
-                               "the penalty is n times too strong: the loss is a mean already."),
-        "half": (lambda X, y, s: _ridge(X, y, s / 2),
-                 "your penalty is half of strength · Σ w². Both squares have a slope with a 2."),
-        "double": (lambda X, y, s: _ridge(X, y, 2 * s),
-                   "your penalty is twice strength · Σ w². Both squares have a slope with a 2."),
-        "squared strength": (lambda X, y, s: _ridge(X, y, s**2),
-                             "the strength is squared. What is squared is the weights."),
-        "intercept penalised": (_all_penalised,
-                                "b is penalised, too: it is pulled to 0, and all predictions with "
-                                "it. Only the weights cost."),
-        "no intercept": (lambda X, y, s: _ridge(X, y, s, shift=False),
-                         "b is 0, and the weights pay for it: the line has to go through the "
-                         "origin."),
-        "mean as intercept": (_ridge_then(lambda w, b, X, y, s: (w, np.mean(y))),
-                              "your b is the mean of y. That is right only for features with "
-                              "mean 0: what does X w add on average?"),
+        "no penalty": (
+            lambda X, y, s: _ridge(X, y, 0.0),
+            "these are the weights without any penalty.",
+        ),
+        "penalty of a sum": (
+            lambda X, y, s: _ridge(X, y, s / len(y)),
+            "the penalty is too weak: the loss is a mean of squares, and you "
+            "added the strength to a sum of squares.",
+        ),
+        "penalty too strong": (
+            lambda X, y, s: _ridge(X, y, s * len(y)),
+            "the penalty is n times too strong: the loss is a mean already.",
+        ),
+        "half": (
+            lambda X, y, s: _ridge(X, y, s / 2),
+            "your penalty is half of strength · Σ w². Both squares have a slope with a 2.",
+        ),
+        "double": (
+            lambda X, y, s: _ridge(X, y, 2 * s),
+            "your penalty is twice strength · Σ w². Both squares have a slope with a 2.",
+        ),
+        "squared strength": (
+            lambda X, y, s: _ridge(X, y, s**2),
+            "the strength is squared. What is squared is the weights.",
+        ),
+        "intercept penalised": (
+            _all_penalised,
+            "b is penalised, too: it is pulled to 0, and all predictions with "
+            "it. Only the weights cost.",
+        ),
+        "no intercept": (
+            lambda X, y, s: _ridge(X, y, s, shift=False),
+            "b is 0, and the weights pay for it: the line has to go through the origin.",
+        ),
+        "mean as intercept": (
+            _ridge_then(lambda w, b, X, y, s: (w, np.mean(y))),
+            "your b is the mean of y. That is right only for features with "
+            "mean 0: what does X w add on average?",
+        ),
         "intercept on the wrong side": (
             _ridge_then(lambda w, b, X, y, s: (w, 2 * np.mean(y) - b)),
-            "b has the wrong sign before the part that comes from the means of X."),
-        "intercept forgotten": (_ridge_then(lambda w, b, X, y, s: (w, 0.0)),
-                                "the weights are right, but b is 0."),
+            "b has the wrong sign before the part that comes from the means of X.",
+        ),
+        "intercept forgotten": (
+            _ridge_then(lambda w, b, X, y, s: (w, 0.0)),
+            "the weights are right, but b is 0.",
+        ),
         "weights of raw features": (
-            lambda X, y, s: (_ridge(X, y, s, shift=False)[0],
-                             np.mean(y) - np.mean(X, axis=0) @ _ridge(X, y, s, shift=False)[0]),
-            "the weights are those of a line through the origin; b came too late for them."),
-        "one for all": (lambda X, y, s: _ridge(X, y, s, penalty=np.full((X.shape[1],) * 2, s)),
-                        "you add the strength to every entry of the matrix. That punishes "
-                        "(Σ w)². Σ w² belongs on the diagonal."),
+            lambda X, y, s: (
+                _ridge(X, y, s, shift=False)[0],
+                np.mean(y) - np.mean(X, axis=0) @ _ridge(X, y, s, shift=False)[0],
+            ),
+            "the weights are those of a line through the origin; b came too late for them.",
+        ),
+        "one for all": (
+            lambda X, y, s: _ridge(X, y, s, penalty=np.full((X.shape[1],) * 2, s)),
+            "you add the strength to every entry of the matrix. That punishes "
+            "(Σ w)². Σ w² belongs on the diagonal.",
+        ),
         "shrunk afterwards": (
-            lambda X, y, s: (_ridge(X, y, 0.0)[0] / (1 + s),
-                             np.mean(y) - np.mean(X, axis=0) @ _ridge(X, y, 0.0)[0] / (1 + s)),
+            lambda X, y, s: (
+                _ridge(X, y, 0.0)[0] / (1 + s),
+                np.mean(y) - np.mean(X, axis=0) @ _ridge(X, y, 0.0)[0] / (1 + s),
+            ),
             "you shrink all weights alike, after the fit. A penalty shrinks a weight the more, "
-            "the less the data say about it."),
-        "multiplied": (lambda X, y, s: (
-            (np.cov(X.T, bias=True) + s * np.eye(X.shape[1]))
-            @ ((X - X.mean(axis=0)).T @ (y - y.mean()) / len(y)), _ridge(X, y, s)[1]),
-            "you multiply by the matrix. The equations have to be solved for w."),
-        "swapped": (_ridge_then(lambda w, b, X, y, s: (b, w)),
-                    "the two are swapped: first w, then b."),
-        "one array": (_ridge_then(lambda w, b, X, y, s: np.append(w, b)),
-                      "w and b are in one array. Give back two things: `return w, b`."),
+            "the less the data say about it.",
+        ),
+        "multiplied": (
+            lambda X, y, s: (
+                (np.cov(X.T, bias=True) + s * np.eye(X.shape[1]))
+                @ ((X - X.mean(axis=0)).T @ (y - y.mean()) / len(y)),
+                _ridge(X, y, s)[1],
+            ),
+            "you multiply by the matrix. The equations have to be solved for w.",
+        ),
+        "swapped": (
+            _ridge_then(lambda w, b, X, y, s: (b, w)),
+            "the two are swapped: first w, then b.",
+        ),
+        "one array": (
+            _ridge_then(lambda w, b, X, y, s: np.append(w, b)),
+            "w and b are in one array. Give back two things: `return w, b`.",
+        ),
     },
 )
 
@@ -187,9 +265,11 @@ def _simplest_with(**changes):
 
 def _choose(choice):
     """A wrong degree, ``choice(means, limit, errors)``, beside the right limit."""
+
     def wrong(errors):
         limit = _simplest(errors)[1]
         return int(choice(np.mean(errors, axis=1), limit, errors)), limit
+
     return wrong
 
 
@@ -231,55 +311,80 @@ one_standard_error = Exercise(
     reference=_simplest,
     inputs=_error_inputs,
     mistakes={
-        "best": (_choose(lambda means, limit, errors: np.argmin(means)),
-                 "this is the degree with the smallest mean. The rule takes the lowest degree "
-                 "that keeps the limit."),
-        "highest": (_choose(lambda means, limit, errors: np.flatnonzero(means <= limit)[-1]),
-                    "you take the highest degree that keeps the limit. The rule wants the "
-                    "simplest model."),
-        "walked down": (_choose(_walk_down),
-                        "you walk down from the best and stop at the first bump. A still lower "
-                        "degree may keep the limit again."),
+        "best": (
+            _choose(lambda means, limit, errors: np.argmin(means)),
+            "this is the degree with the smallest mean. The rule takes the lowest degree "
+            "that keeps the limit.",
+        ),
+        "highest": (
+            _choose(lambda means, limit, errors: np.flatnonzero(means <= limit)[-1]),
+            "you take the highest degree that keeps the limit. The rule wants the simplest model.",
+        ),
+        "walked down": (
+            _choose(_walk_down),
+            "you walk down from the best and stop at the first bump. A still lower "
+            "degree may keep the limit again.",
+        ),
         "nearest to the limit": (
             _choose(lambda means, limit, errors: np.argmin(np.abs(means - limit))),
             "you take the degree whose mean lies nearest to the limit. The lowest one that is not "
-            "above it is asked for."),
+            "above it is asked for.",
+        ),
         "own spread": (
             _choose(_own_spread),
             "you take away the standard error of each degree itself. The limit is one number: it "
-            "belongs to the best degree."),
-        "from one": (_choose(lambda means, limit, errors: _simplest(errors)[0] + 1),
-                     "you count the degrees from 1. The first row is degree 0."),
-        "standard deviation": (_simplest_with(
-            spread=lambda errors: np.std(errors, axis=1, ddof=1)),
+            "belongs to the best degree.",
+        ),
+        "from one": (
+            _choose(lambda means, limit, errors: _simplest(errors)[0] + 1),
+            "you count the degrees from 1. The first row is degree 0.",
+        ),
+        "standard deviation": (
+            _simplest_with(spread=lambda errors: np.std(errors, axis=1, ddof=1)),
             "you add the standard deviation of the folds. Their mean strays less: divide by the "
-            "root of their number."),
-        "divided by the number": (_simplest_with(
-            spread=lambda errors: np.std(errors, axis=1, ddof=1) / errors.shape[1]),
-            "you divide by the number of folds. Divide by its root."),
-        "divided by the degrees": (_simplest_with(
-            spread=lambda errors: np.std(errors, axis=1, ddof=1) / np.sqrt(len(errors))),
-            "you divide by the root of the number of degrees. The mean is over the folds."),
-        "ddof": (_simplest_with(spread=lambda errors: _spread(errors, ddof=0)),
-                 "the standard deviation is a bit too small: from k numbers one estimates it with "
-                 "k − 1 (`ddof=1`)."),
-        "variance": (_simplest_with(
-            spread=lambda errors: np.var(errors, axis=1, ddof=1) / errors.shape[1]),
-            "you add the variance of the mean. Take its root."),
+            "root of their number.",
+        ),
+        "divided by the number": (
+            _simplest_with(spread=lambda errors: np.std(errors, axis=1, ddof=1) / errors.shape[1]),
+            "you divide by the number of folds. Divide by its root.",
+        ),
+        "divided by the degrees": (
+            _simplest_with(
+                spread=lambda errors: np.std(errors, axis=1, ddof=1) / np.sqrt(len(errors))
+            ),
+            "you divide by the root of the number of degrees. The mean is over the folds.",
+        ),
+        "ddof": (
+            _simplest_with(spread=lambda errors: _spread(errors, ddof=0)),
+            "the standard deviation is a bit too small: from k numbers one estimates it with "
+            "k − 1 (`ddof=1`).",
+        ),
+        "variance": (
+            _simplest_with(spread=lambda errors: np.var(errors, axis=1, ddof=1) / errors.shape[1]),
+            "you add the variance of the mean. Take its root.",
+        ),
         "two": (_simplest_with(times=2.0), "you allow two standard errors. The rule allows one."),
-        "no room": (_simplest_with(times=0.0),
-                    "the limit is the smallest mean itself. Add one standard error."),
-        "all errors": (_simplest_with(
-            spread=lambda errors: np.full(len(errors), np.std(errors, ddof=1)
-                                          / np.sqrt(errors.shape[1]))),
-            "the standard deviation runs over the whole table. Take that of the best degree's "
-            "row."),
+        "no room": (
+            _simplest_with(times=0.0),
+            "the limit is the smallest mean itself. Add one standard error.",
+        ),
+        "all errors": (
+            _simplest_with(
+                spread=lambda errors: np.full(
+                    len(errors), np.std(errors, ddof=1) / np.sqrt(errors.shape[1])
+                )
+            ),
+            "the standard deviation runs over the whole table. Take that of the best degree's row.",
+        ),
         "median": (_simplest_with(mean=np.median), "you take the median. Take the mean."),
-        "wrong axis": (lambda errors: _simplest(errors.T),
-                       "you take means over the degrees. A row is a degree: average along the "
-                       "row."),
-        "swapped": (lambda errors: _simplest(errors)[::-1],
-                    "the two are swapped: first the degree, then the limit."),
+        "wrong axis": (
+            lambda errors: _simplest(errors.T),
+            "you take means over the degrees. A row is a degree: average along the row.",
+        ),
+        "swapped": (
+            lambda errors: _simplest(errors)[::-1],
+            "the two are swapped: first the degree, then the limit.",
+        ),
         "degree alone": (lambda errors: _simplest(errors)[0], "the limit is missing."),
     },
 )
@@ -304,8 +409,12 @@ def _dropout_inputs(rng):
         shape = 2, rng.integers(2, 5)
         draws, p = rng.integers(0, 100, shape) / 100 + 0.005, (0.2, 0.3, 0.4)[rng.integers(3)]
         if 0 < np.sum(draws < p) < draws.size:
-            return (rng.uniform(0.2, 3, shape).round(1), draws.round(3), p,
-                    (rng.uniform(0.2, 2, shape) * rng.choice([-1, 1], shape)).round(1))
+            return (
+                rng.uniform(0.2, 3, shape).round(1),
+                draws.round(3),
+                p,
+                (rng.uniform(0.2, 2, shape) * rng.choice([-1, 1], shape)).round(1),
+            )
 
 
 dropout = Exercise(
@@ -313,56 +422,79 @@ dropout = Exercise(
     reference=_dropout,
     inputs=_dropout_inputs,
     mistakes={
-        "swapped sides": (lambda a, u, p, g: ((u < p) * a / (1 - p), (u < p) * g / (1 - p)),
-                          "you keep what should be dropped: dropped is where the draw is below "
-                          "p."),
-        "p kept": (lambda a, u, p, g: _dropout(a, u, 1 - p, g),
-                   "you treat p as the chance of being kept. It is the chance of being dropped."),
-        "not scaled": (_dropout_then(lambda a, m, p, g: (m * a, m * g)),
-                       "what is kept is not scaled up: on average the next layer gets less than "
-                       "when nothing is dropped."),
-        "scaled by p": (_dropout_then(lambda a, m, p, g: (m * a / p, m * g / p)),
-                        "you divide by the chance of being dropped. Divide by that of being "
-                        "kept."),
-        "scaled down": (_dropout_then(lambda a, m, p, g: (m * a * (1 - p), m * g * (1 - p))),
-                        "you make what is kept smaller. It stands in for what is dropped, so it "
-                        "has to grow."),
-        "share that was kept": (_dropout_then(
-            lambda a, m, p, g: (m * a / np.mean(m), m * g / np.mean(m))),
+        "swapped sides": (
+            lambda a, u, p, g: ((u < p) * a / (1 - p), (u < p) * g / (1 - p)),
+            "you keep what should be dropped: dropped is where the draw is below p.",
+        ),
+        "p kept": (
+            lambda a, u, p, g: _dropout(a, u, 1 - p, g),
+            "you treat p as the chance of being kept. It is the chance of being dropped.",
+        ),
+        "not scaled": (
+            _dropout_then(lambda a, m, p, g: (m * a, m * g)),
+            "what is kept is not scaled up: on average the next layer gets less than "
+            "when nothing is dropped.",
+        ),
+        "scaled by p": (
+            _dropout_then(lambda a, m, p, g: (m * a / p, m * g / p)),
+            "you divide by the chance of being dropped. Divide by that of being kept.",
+        ),
+        "scaled down": (
+            _dropout_then(lambda a, m, p, g: (m * a * (1 - p), m * g * (1 - p))),
+            "you make what is kept smaller. It stands in for what is dropped, so it has to grow.",
+        ),
+        "share that was kept": (
+            _dropout_then(lambda a, m, p, g: (m * a / np.mean(m), m * g / np.mean(m))),
             "you divide by the share that happened to be kept. Divide by the chance of being "
-            "kept: it is the same each time."),
-        "tested": (lambda a, u, p, g: (a, g),
-                   "nothing is dropped. That is right when the network is tested; here it is "
-                   "trained."),
-        "average": (lambda a, u, p, g: ((1 - p) * a, (1 - p) * g),
-                    "all are made smaller, none is dropped. The draws have to count."),
-        "slope not dropped": (_dropout_then(lambda a, m, p, g: (m * a / (1 - p), g)),
-                              "the slopes come back unchanged. An activation that was dropped "
-                              "cannot change the loss."),
-        "slope not scaled": (_dropout_then(lambda a, m, p, g: (m * a / (1 - p), m * g)),
-                             "the slopes are dropped, but a factor is missing: what was the "
-                             "activation divided by?"),
-        "slope scaled alone": (_dropout_then(
-            lambda a, m, p, g: (m * a / (1 - p), g / (1 - p))),
+            "kept: it is the same each time.",
+        ),
+        "tested": (
+            lambda a, u, p, g: (a, g),
+            "nothing is dropped. That is right when the network is tested; here it is trained.",
+        ),
+        "average": (
+            lambda a, u, p, g: ((1 - p) * a, (1 - p) * g),
+            "all are made smaller, none is dropped. The draws have to count.",
+        ),
+        "slope not dropped": (
+            _dropout_then(lambda a, m, p, g: (m * a / (1 - p), g)),
+            "the slopes come back unchanged. An activation that was dropped "
+            "cannot change the loss.",
+        ),
+        "slope not scaled": (
+            _dropout_then(lambda a, m, p, g: (m * a / (1 - p), m * g)),
+            "the slopes are dropped, but a factor is missing: what was the activation divided by?",
+        ),
+        "slope scaled alone": (
+            _dropout_then(lambda a, m, p, g: (m * a / (1 - p), g / (1 - p))),
             "the slopes have the factor, but none is dropped. An activation that was dropped "
-            "cannot change the loss."),
-        "slope times activation": (_dropout_then(
-            lambda a, m, p, g: (m * a / (1 - p), m * a * g / (1 - p))),
+            "cannot change the loss.",
+        ),
+        "slope times activation": (
+            _dropout_then(lambda a, m, p, g: (m * a / (1 - p), m * a * g / (1 - p))),
             "the slopes are multiplied by the activations. The output is a straight line in each "
-            "activation: what is its slope?"),
-        "slope without slopes": (_dropout_then(
-            lambda a, m, p, g: (m * a / (1 - p), m / (1 - p))),
-            "these are the slopes of the output. The chain rule has one more factor: `slopes`."),
-        "scaled twice back": (_dropout_then(
-            lambda a, m, p, g: (m * a / (1 - p), m * g / (1 - p) ** 2)),
-            "on the way back you scale twice. Once forward, once back."),
-        "one draw a row": (lambda a, u, p, g: _dropout(a, u[:, :1], p, g),
-                           "the first draw of a row decides for all of it. Each activation has a "
-                           "draw of its own."),
-        "half": (lambda a, u, p, g: ((u >= 0.5) * a / (1 - p), (u >= 0.5) * g / (1 - p)),
-                 "you drop half of the activations. The chance is p."),
-        "swapped": (lambda a, u, p, g: _dropout(a, u, p, g)[::-1],
-                    "the two are swapped: first the output, then the slopes."),
+            "activation: what is its slope?",
+        ),
+        "slope without slopes": (
+            _dropout_then(lambda a, m, p, g: (m * a / (1 - p), m / (1 - p))),
+            "these are the slopes of the output. The chain rule has one more factor: `slopes`.",
+        ),
+        "scaled twice back": (
+            _dropout_then(lambda a, m, p, g: (m * a / (1 - p), m * g / (1 - p) ** 2)),
+            "on the way back you scale twice. Once forward, once back.",
+        ),
+        "one draw a row": (
+            lambda a, u, p, g: _dropout(a, u[:, :1], p, g),
+            "the first draw of a row decides for all of it. Each activation has a draw of its own.",
+        ),
+        "half": (
+            lambda a, u, p, g: ((u >= 0.5) * a / (1 - p), (u >= 0.5) * g / (1 - p)),
+            "you drop half of the activations. The chance is p.",
+        ),
+        "swapped": (
+            lambda a, u, p, g: _dropout(a, u, p, g)[::-1],
+            "the two are swapped: first the output, then the slopes.",
+        ),
         "output alone": (lambda a, u, p, g: _dropout(a, u, p, g)[0], "the slopes are missing."),
     },
 )
@@ -409,52 +541,90 @@ bootstrap_interval = Exercise(
     reference=_bootstrap,
     inputs=_run_inputs,
     mistakes={
-        "sign": (lambda a, b, rows: _bootstrap(b, a, rows),
-                 "you subtract the second from the first. A gain of the second is asked for."),
+        "sign": (
+            lambda a, b, rows: _bootstrap(b, a, rows),
+            "you subtract the second from the first. A gain of the second is asked for.",
+        ),
         "without resampling": (
             lambda a, b, rows: tuple(np.quantile(b - a, [0.025, 0.975])),
             "these are quantiles of the gains of single runs. How far does their mean stray? "
-            "Use `rows`."),
-        "normal": (_normal, "you go 1.96 standard deviations to both sides. Take the quantiles of "
-                            "the resampled means themselves."),
-        "classic": (_classic, "this is the interval of lesson 05, without `rows`. Take the "
-                              "quantiles of the resampled means."),
-        "extremes": (_bootstrap_with(low=0.0, high=1.0),
-                     "these are the smallest and the largest mean: an interval that grows with "
-                     "the number of draws."),
-        "percent": (_bootstrap_with(low=0.00025, high=0.00975),
-                    "0.025 and 0.975 are shares, and `np.percentile` wants per cent. Both ends "
-                    "lie at the lower edge."),
-        "ninety": (_bootstrap_with(low=0.05, high=0.95),
-                   "you leave out 5 % at each end. That is an interval of 90 %."),
-        "one-sided": (_bootstrap_with(low=0.0, high=0.95),
-                      "you leave out 5 %, all of it above. Leave out the same at both ends."),
-        "wide": (_bootstrap_with(low=0.005, high=0.995),
-                 "this is an interval of 99 %."),
-        "quartiles": (_bootstrap_with(low=0.25, high=0.75),
-                      "this is an interval of 50 %: 0.25 is not 0.025."),
-        "median": (_bootstrap_with(middle=np.median),
-                   "you take the median of each draw. Take its mean."),
-        "sums": (_bootstrap_with(middle=np.sum), "you add the gains of a draw up. Take their "
-                                                 "mean."),
-        "wrong axis": (_bootstrap_with(axis=0),
-                       "you average over the draws. A row is one draw: average along the row."),
+            "Use `rows`.",
+        ),
+        "normal": (
+            _normal,
+            "you go 1.96 standard deviations to both sides. Take the quantiles of "
+            "the resampled means themselves.",
+        ),
+        "classic": (
+            _classic,
+            "this is the interval of lesson 05, without `rows`. Take the "
+            "quantiles of the resampled means.",
+        ),
+        "extremes": (
+            _bootstrap_with(low=0.0, high=1.0),
+            "these are the smallest and the largest mean: an interval that grows with "
+            "the number of draws.",
+        ),
+        "percent": (
+            _bootstrap_with(low=0.00025, high=0.00975),
+            "0.025 and 0.975 are shares, and `np.percentile` wants per cent. Both ends "
+            "lie at the lower edge.",
+        ),
+        "ninety": (
+            _bootstrap_with(low=0.05, high=0.95),
+            "you leave out 5 % at each end. That is an interval of 90 %.",
+        ),
+        "one-sided": (
+            _bootstrap_with(low=0.0, high=0.95),
+            "you leave out 5 %, all of it above. Leave out the same at both ends.",
+        ),
+        "wide": (_bootstrap_with(low=0.005, high=0.995), "this is an interval of 99 %."),
+        "quartiles": (
+            _bootstrap_with(low=0.25, high=0.75),
+            "this is an interval of 50 %: 0.25 is not 0.025.",
+        ),
+        "median": (
+            _bootstrap_with(middle=np.median),
+            "you take the median of each draw. Take its mean.",
+        ),
+        "sums": (
+            _bootstrap_with(middle=np.sum),
+            "you add the gains of a draw up. Take their mean.",
+        ),
+        "wrong axis": (
+            _bootstrap_with(axis=0),
+            "you average over the draws. A row is one draw: average along the row.",
+        ),
         "second resampled": (
             lambda a, b, rows: tuple(np.quantile(np.mean(b[rows] - a, axis=1), [0.025, 0.975])),
             "only the second is resampled: run i of the one is compared with another run of the "
-            "other."),
-        "two intervals": (_sides,
-                          "you made an interval for each method and compared their ends. That "
-                          "ignores that the runs come in pairs, and is far too wide."),
-        "second alone": (lambda a, b, rows: _bootstrap(np.zeros_like(a), b, rows),
-                         "the first is not taken away."),
-        "relative": (lambda a, b, rows: tuple(
-            np.quantile(np.mean(((b - a) / a)[rows], axis=1), [0.025, 0.975])),
-            "you divide by the first. The gain is the difference."),
-        "middle and half": (lambda a, b, rows: (
-            sum(_bootstrap(a, b, rows)) / 2, np.ptp(_bootstrap(a, b, rows)) / 2),
-            "these are the middle and half of the width. Give back the two ends."),
-        "swapped": (lambda a, b, rows: _bootstrap(a, b, rows)[::-1],
-                    "the two are swapped: first the lower end, then the upper one."),
+            "other.",
+        ),
+        "two intervals": (
+            _sides,
+            "you made an interval for each method and compared their ends. That "
+            "ignores that the runs come in pairs, and is far too wide.",
+        ),
+        "second alone": (
+            lambda a, b, rows: _bootstrap(np.zeros_like(a), b, rows),
+            "the first is not taken away.",
+        ),
+        "relative": (
+            lambda a, b, rows: tuple(
+                np.quantile(np.mean(((b - a) / a)[rows], axis=1), [0.025, 0.975])
+            ),
+            "you divide by the first. The gain is the difference.",
+        ),
+        "middle and half": (
+            lambda a, b, rows: (
+                sum(_bootstrap(a, b, rows)) / 2,
+                np.ptp(_bootstrap(a, b, rows)) / 2,
+            ),
+            "these are the middle and half of the width. Give back the two ends.",
+        ),
+        "swapped": (
+            lambda a, b, rows: _bootstrap(a, b, rows)[::-1],
+            "the two are swapped: first the lower end, then the upper one.",
+        ),
     },
 )

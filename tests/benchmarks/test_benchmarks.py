@@ -11,8 +11,7 @@ from benchmarks import __main__, gradients, grids, timing
 
 def cells(table):
     """The rows of a Markdown table without its head."""
-    return [[cell.strip() for cell in row.strip("|").split("|")]
-            for row in table.splitlines()[2:]]
+    return [[cell.strip() for cell in row.strip("|").split("|")] for row in table.splitlines()[2:]]
 
 
 def is_ratio(cell):
@@ -92,8 +91,14 @@ def test_a_ratio_is_the_others_time_over_ours(monkeypatch):
     assert slower == {"ten": 10, "hundred": 100}
 
 
-@pytest.mark.parametrize(("ratio", "words"), [
-    (1523.4, "1,500 ×"), (48.7, "49 ×"), (5.04, "5 ×"), (0.494, "0.49 ×"),
-])
+@pytest.mark.parametrize(
+    ("ratio", "words"),
+    [
+        (1523.4, "1,500 ×"),
+        (48.7, "49 ×"),
+        (5.04, "5 ×"),
+        (0.494, "0.49 ×"),
+    ],
+)
 def test_a_figure_has_two_digits(ratio, words):
     assert timing.figure(ratio) == words

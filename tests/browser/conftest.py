@@ -24,9 +24,14 @@ from .lab import Lab
 
 TOKEN = "descent"
 ARGUMENTS = [
-    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-    "--disable-background-networking", "--disable-component-update", "--disable-sync",
-]  # fmt: skip
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
 NO_NEWS = '{"fetchNews": "false", "checkForUpdates": false}'  # no question, no request
 
 
@@ -79,12 +84,19 @@ def server(course, tmp_path_factory):
     address = f"http://127.0.0.1:{port}"
     as_root = ["--allow-root"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []
     command = [
-        sys.executable, "-m", "jupyterlab", "--no-browser", *as_root,
-        f"--ServerApp.root_dir={course}", "--ServerApp.ip=127.0.0.1",
-        f"--ServerApp.port={port}", "--ServerApp.port_retries=0",
-        f"--IdentityProvider.token={TOKEN}", "--LabApp.news_url=None",
+        sys.executable,
+        "-m",
+        "jupyterlab",
+        "--no-browser",
+        *as_root,
+        f"--ServerApp.root_dir={course}",
+        "--ServerApp.ip=127.0.0.1",
+        f"--ServerApp.port={port}",
+        "--ServerApp.port_retries=0",
+        f"--IdentityProvider.token={TOKEN}",
+        "--LabApp.news_url=None",
         "--LabApp.expose_app_in_browser=True",  # window.jupyterapp: what the tests look at
-    ]  # fmt: skip
+    ]
     log = home / "log"
     with log.open("w") as output:
         process = subprocess.Popen(

@@ -122,7 +122,8 @@ class Lab:
     def explorer_cells(self):
         """The indices of the cells that show a widget."""
         return [
-            index for index, cell in enumerate(self.cells())
+            index
+            for index, cell in enumerate(self.cells())
             if any(VIEW in output.get("data", {}) for output in cell.get("outputs", []))
         ]
 
@@ -225,7 +226,8 @@ class Explorer:
         that the picture was drawn before the first repaint after the key.
         """
         control.focus()
-        self.root.evaluate("""(root, name) => {
+        self.root.evaluate(
+            """(root, name) => {
             const control = root.querySelector(`[data-name="${name}"]`);
             root.measured = [];
             let pressed = null, frame = 0;
@@ -249,11 +251,14 @@ class Explorer:
             };
             control.addEventListener('keydown', root.onKey, true);
             root.addEventListener('descent:drawn', root.onDrawn);
-        }""", self.name(control))
+        }""",
+            self.name(control),
+        )
         for number, key in enumerate(presses, 1):
             self.page.keyboard.press(key)
             # The next key waits for this one's picture, or a late picture would count as its own.
-            self.root.evaluate("""(root, number) => new Promise((done) => {
+            self.root.evaluate(
+                """(root, number) => new Promise((done) => {
                 let left = 30;
                 const wait = () => {
                     left -= 1;
@@ -261,5 +266,7 @@ class Explorer:
                     else requestAnimationFrame(wait);
                 };
                 wait();
-            })""", number)
+            })""",
+                number,
+            )
         return self.root.evaluate("root => root.measured")

@@ -29,8 +29,11 @@ def lab(open_lab, course):
 
 
 def index_of(lab, grade_id):
-    return next(n for n, cell in enumerate(lab.cells())
-                if cell["metadata"].get("nbgrader", {}).get("grade_id") == grade_id)
+    return next(
+        n
+        for n, cell in enumerate(lab.cells())
+        if cell["metadata"].get("nbgrader", {}).get("grade_id") == grade_id
+    )
 
 
 def write(lab, grade_id, code):
@@ -44,10 +47,13 @@ def write(lab, grade_id, code):
 
 
 def run_cell(lab, grade_id):
-    lab.page.evaluate("""index => {
+    lab.page.evaluate(
+        """index => {
         panel().content.activeCellIndex = index;
         return window.jupyterapp.commands.execute('notebook:run-cell');
-    }""", index_of(lab, grade_id))
+    }""",
+        index_of(lab, grade_id),
+    )
     return lab.show_cell(index_of(lab, grade_id)).locator(".jp-OutputArea-output")
 
 
@@ -68,15 +74,16 @@ def test_a_student_reads_the_diagnosis_mends_it_and_validate_says_passed(lab):
     write(lab, NAME, WRONG)
     expect(run_cell(lab, f"{NAME}-visible")).to_have_text(
         "✗ hessian_vector: this is the forward difference. Move to both sides: it is far more "
-        "exact for one more gradient.")
+        "exact for one more gradient."
+    )
     said = validate(lab)
     assert "failed" in said and "forward difference" in said
 
-    solution = next(c.source for c in nbformat.read(HW.source, as_version=4).cells
-                    if c.id == NAME)
+    solution = next(c.source for c in nbformat.read(HW.source, as_version=4).cells if c.id == NAME)
     write(lab, NAME, solution)
     expect(run_cell(lab, f"{NAME}-visible")).to_have_text(
-        "✓ hessian_vector: right on 12 visible inputs.")
+        "✓ hessian_vector: right on 12 visible inputs."
+    )
     assert "Success! Your notebook passes all the tests." in validate(lab)
 
 

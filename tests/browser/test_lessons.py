@@ -112,9 +112,12 @@ def test_lookup_draws_within_one_frame_and_asks_nobody(lesson, record_property):
             assert len(questions(lesson)) == requests, "a request went over the network"
             assert len(measured) == 40, "not every key changed the picture"
             times, counts = zip(*measured, strict=True)
-            record_property("measured", f"{explorer.name(control)}: key to picture "
-                            f"{statistics.median(times):.1f} ms median, "
-                            f"{percentile(times):.1f} ms p95")
+            record_property(
+                "measured",
+                f"{explorer.name(control)}: key to picture "
+                f"{statistics.median(times):.1f} ms median, "
+                f"{percentile(times):.1f} ms p95",
+            )
             assert percentile(counts) == 1, f"frames from key to picture: {counts}"
 
 
@@ -172,8 +175,9 @@ def show_answers(lab):
     """Open each option of each prediction, see its answer appear; return how many were asked."""
     asked = 0
     for index, cell in enumerate(lab.cells()):
-        html = "".join("".join(o.get("data", {}).get("text/html", ""))
-                       for o in cell.get("outputs", []))
+        html = "".join(
+            "".join(o.get("data", {}).get("text/html", "")) for o in cell.get("outputs", [])
+        )
         if "de-option" not in html:
             continue
         asked += 1

@@ -80,8 +80,11 @@ def test_explorers_move_in_a_saved_page(path, chromium, npm, tmp_path):
     def answer(route):
         file = script(npm, route.request.url)
         if file and file.is_file():
-            route.fulfill(path=file, content_type="text/javascript",
-                          headers={"Access-Control-Allow-Origin": "*"})
+            route.fulfill(
+                path=file,
+                content_type="text/javascript",
+                headers={"Access-Control-Allow-Origin": "*"},
+            )
         else:
             route.abort()
 

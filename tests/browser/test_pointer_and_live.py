@@ -100,8 +100,10 @@ def shows(explorer, *wanted):
 def positions(explorer):
     """What each control says beside itself; a slider stands at the value nearest to it."""
     said = [float(control.get_attribute("aria-valuetext")) for control in explorer.controls]
-    assert all(abs(float(control.input_value()) - value) <= 0.5
-               for control, value in zip(explorer.controls, said, strict=True))
+    assert all(
+        abs(float(control.input_value()) - value) <= 0.5
+        for control, value in zip(explorer.controls, said, strict=True)
+    )
     return said
 
 
@@ -110,8 +112,10 @@ def place(explorer, x, y):
     canvas = explorer.root.locator("canvas.de-stage")
     canvas.scroll_into_view_if_needed()
     box = canvas.bounding_box()
-    return (box["x"] + box["width"] * (LEFT + SIDE * x / TOP_VALUE),
-            box["y"] + box["height"] * (1 - BOTTOM - SIDE * y / TOP_VALUE))
+    return (
+        box["x"] + box["width"] * (LEFT + SIDE * x / TOP_VALUE),
+        box["y"] + box["height"] * (1 - BOTTOM - SIDE * y / TOP_VALUE),
+    )
 
 
 def click(explorer, x, y, **options):
@@ -131,8 +135,11 @@ def same_view(one, other):
 @contextlib.contextmanager
 def second_view(lab, cell):
     """The explorer of this cell once more, by "Create New View for Cell Output"."""
-    lab.page.evaluate("""index => window.jupyterapp.commands.execute(
-        'notebook:create-output-view', { path: panel().context.path, index })""", cell)
+    lab.page.evaluate(
+        """index => window.jupyterapp.commands.execute(
+        'notebook:create-output-view', { path: panel().context.path, index })""",
+        cell,
+    )
     root = lab.page.locator(".jp-LinkedOutputView .descent-explorer")
     try:
         expect(root.locator(".de-status")).not_to_be_empty(timeout=20_000)
@@ -198,8 +205,9 @@ def test_a_pointer_without_its_main_button_changes_nothing(lab):
     wander()
 
 
-@pytest.mark.parametrize(("cell", "action"), [
-    (DRAGGED, "none"), (DRAGGED_ACROSS, "pan-y"), (QUICK, "pan-y")])
+@pytest.mark.parametrize(
+    ("cell", "action"), [(DRAGGED, "none"), (DRAGGED_ACROSS, "pan-y"), (QUICK, "pan-y")]
+)
 def test_a_finger_scrolls_the_page_unless_the_picture_is_dragged_up_and_down(lab, cell, action):
     canvas = lab.explorer(cell).root.locator("canvas.de-stage")
     assert canvas.evaluate("canvas => getComputedStyle(canvas).touchAction") == action
@@ -269,8 +277,11 @@ def test_no_answer_of_a_live_explorer_is_lost(lab, record_property):
     shows(explorer, 5, 5, 0)
     assert len(measured) == 20, "not every key brought a picture"
     times = [time for time, _ in measured]
-    record_property("measured", f"live: key to picture {statistics.median(times):.1f} ms median, "
-                    f"{percentile(times):.1f} ms p95")
+    record_property(
+        "measured",
+        f"live: key to picture {statistics.median(times):.1f} ms median, "
+        f"{percentile(times):.1f} ms p95",
+    )
     for cell in (QUICK, SLOW):
         explorer = fresh(lab, cell)
         x, _, z = explorer.controls

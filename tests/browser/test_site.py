@@ -134,8 +134,9 @@ def faults(page, *rules, without=()):
     found = Axe().run(page, context=context, options=options).response["violations"]
     return [
         f"{fault['id']}: {fault['nodes'][0]['html'][:200]} ({len(fault['nodes'])} ×)"
-        for fault in found if fault["impact"] in GRAVE
-    ]  # fmt: skip
+        for fault in found
+        if fault["impact"] in GRAVE
+    ]
 
 
 @pytest.fixture(scope="module")

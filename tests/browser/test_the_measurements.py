@@ -38,8 +38,10 @@ def test_a_picture_that_comes_two_frames_late_is_noticed(lab, explorer):
         window.requestAnimationFrame = (draw) => String(draw).includes('draw()')
             ? soon(() => soon(() => soon(draw))) : soon(draw);
     }""")
-    counts = [count for _, count in explorer.latencies(
-        explorer.controls[0], ["ArrowRight", "ArrowLeft"] * 5)]
+    counts = [
+        count
+        for _, count in explorer.latencies(explorer.controls[0], ["ArrowRight", "ArrowLeft"] * 5)
+    ]
     lab.page.evaluate("() => { window.requestAnimationFrame = window.soon; }")
     assert counts and percentile(counts) > 1
 
@@ -65,8 +67,10 @@ def test_an_error_on_the_console_is_noticed(lab):
 
 
 def test_a_cell_that_raises_is_noticed(open_lab, course):
-    cells = [new_code_cell("1 / 0"),
-             new_code_cell("int('x')", metadata={"tags": ["raises-exception"]})]
+    cells = [
+        new_code_cell("1 / 0"),
+        new_code_cell("int('x')", metadata={"tags": ["raises-exception"]}),
+    ]
     notebook = canonical(new_notebook(cells=cells))
     (course / "raises.ipynb").write_text(to_text(notebook), encoding="utf-8")
     lab = open_lab("raises.ipynb")

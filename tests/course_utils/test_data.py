@@ -94,8 +94,11 @@ def test_what_a_learner_does_to_the_digits_does_not_last():
 def test_an_installed_package_has_every_file_that_is_no_python():
     pyproject = tomllib.loads((PACKAGE.parent / "pyproject.toml").read_text(encoding="utf-8"))
     patterns = pyproject["tool"]["setuptools"]["package-data"]["*"]
-    files = {path.name for path in PACKAGE.rglob("*.*")
-             if path.is_file() and path.suffix not in (".py", ".pyc")}
+    files = {
+        path.name
+        for path in PACKAGE.rglob("*.*")
+        if path.is_file() and path.suffix not in (".py", ".pyc")
+    }
     assert {"digits.npz", "digits.md"} <= files
     assert {name for name in files if not any(fnmatch(name, p) for p in patterns)} == set()
 
@@ -158,8 +161,9 @@ def test_spirals_without_noise_turn_in_step_with_their_radius(seed, turns):
     r = np.linalg.norm(X, axis=1)
     assert np.all((r >= 0.1 - 1e-12) & (r < 1))
     angle = 2 * np.pi * turns * r + np.pi * y
-    np.testing.assert_allclose(X, r[:, None] * np.stack([np.cos(angle), np.sin(angle)], 1),
-                               atol=1e-10)
+    np.testing.assert_allclose(
+        X, r[:, None] * np.stack([np.cos(angle), np.sin(angle)], 1), atol=1e-10
+    )
 
 
 @pytest.mark.parametrize("turns", [1, 1.5, 3])

@@ -49,8 +49,9 @@ def test_the_path_is_that_of_torchs_loop_with_a_schedule(rule, schedule):
 @pytest.mark.parametrize("rule", RULES)
 def test_every_path_of_a_grid_is_the_path_of_its_setting_alone(rule):
     rates, decays, starts = [0.01, 0.05, 0.2], [0.0, 0.1], np.array([[-7.0, 2.0], [3.0, -4.0]])
-    grid = rule(lr=np.array(rates)[:, None, None, None],
-                weight_decay=np.array(decays)[:, None, None])
+    grid = rule(
+        lr=np.array(rates)[:, None, None, None], weight_decay=np.array(decays)[:, None, None]
+    )
     path = descend(RAVINE, grid, starts, 30)
     assert path.shape == (31, 3, 2, 2, 2)
     for i, lr in enumerate(rates):
@@ -109,8 +110,9 @@ def test_start_is_not_changed_and_float32_stays_float32():
 
 def test_noise_of_size_zero_changes_nothing_and_the_same_seed_gives_the_same_path():
     def run(noise, seed):
-        return descend(RAVINE, SGD(0.1), RAVINE.start, 30, noise=noise,
-                       rng=np.random.default_rng(seed))
+        return descend(
+            RAVINE, SGD(0.1), RAVINE.start, 30, noise=noise, rng=np.random.default_rng(seed)
+        )
 
     np.testing.assert_array_equal(run(0, 1), descend(RAVINE, SGD(0.1), RAVINE.start, 30))
     np.testing.assert_array_equal(run(1.0, 1), run(1.0, 1))
@@ -121,8 +123,9 @@ def test_a_noisy_run_out_of_a_grid_equals_the_same_run_alone():
     rates, sizes = [0.05, 0.1, 0.2], [0.5, 2.0]
 
     def run(rate, size):
-        return descend(RAVINE, SGD(rate), RAVINE.start, 30, noise=size,
-                       rng=np.random.default_rng(3))
+        return descend(
+            RAVINE, SGD(rate), RAVINE.start, 30, noise=size, rng=np.random.default_rng(3)
+        )
 
     grid = run(np.array(rates)[:, None, None], np.array(sizes)[:, None])
     assert grid.shape == (31, 3, 2, 2)
@@ -134,8 +137,9 @@ def test_a_noisy_run_out_of_a_grid_equals_the_same_run_alone():
 def test_runs_along_the_starts_axis_are_independent_and_stall_at_the_known_noise_floor():
     """x ← (1 − η) x − η ξ on the slope x settles at the variance η σ² / (2 − η)."""
     eta, sigma, runs = 0.3, 2.0, 20_000
-    path = descend(lambda x: x, SGD(eta), np.zeros((runs, 1)), 60, noise=sigma,
-                   rng=np.random.default_rng(0))
+    path = descend(
+        lambda x: x, SGD(eta), np.zeros((runs, 1)), 60, noise=sigma, rng=np.random.default_rng(0)
+    )
     expected = eta * sigma**2 / (2 - eta)
     # The variance of n normal numbers has a relative standard deviation of √(2/n): 1 % here.
     assert path[-1].var() == pytest.approx(expected, rel=5 * np.sqrt(2 / runs))
@@ -198,29 +202,38 @@ def run(surface=BOWL, optimizer=None, start=(3.0, 4.0), steps=3, **more):
     return descend(surface, SGD(0.1) if optimizer is None else optimizer, start, steps, **more)
 
 
-@pytest.mark.parametrize(("call", "error", "words"), [
-    (lambda: run(start=[3, 4]), TypeError, "start has dtype int64.*write 3.0 for 3"),
-    (lambda: run(start=[3.0, np.nan]), ValueError, "start must be finite"),
-    (lambda: run(start=["a"]), TypeError, "start must be an array of floats"),
-    (lambda: run(start=3.0), ValueError, r"start has shape \(\), expected \(\.\.\., n\)"),
-    (lambda: run(steps=-1), ValueError, "steps must be at least 0, not -1"),
-    (lambda: run(steps=3.0), TypeError, "steps must be a whole number, not 3.0"),
-    (lambda: run(steps=True), TypeError, "steps must be a whole number"),
-    (lambda: run(surface=3), TypeError, "must be a Surface or a gradient function"),
-    (lambda: run(optimizer=SGD), TypeError, "must be an optimizer such as"),
-    (lambda: run(optimizer=0.1), TypeError, "must be an optimizer such as"),
-    (lambda: run(surface=lambda x: x[0]), ValueError,
-     r"gradient has shape \(\) at points of shape \(2,\)"),
-    (lambda: run(surface=lambda x: x.sum(-1), start=np.ones((5, 2))), ValueError,
-     r"gradient has shape \(5,\) at points of shape \(5, 2\)"),
-    (lambda: run(surface=lambda x: None), TypeError, "is its return missing"),
-    (lambda: run(surface=lambda x: 1j * x), TypeError, "must be an array of numbers"),
-    (lambda: run(noise=1.0), ValueError, "rng=np.random.default_rng"),
-    (lambda: run(noise=1.0, rng=0), ValueError, "rng=np.random.default_rng"),
-    (lambda: run(noise=-1.0, rng=np.random.default_rng(0)), ValueError, "noise must be finite"),
-    (lambda: run(rng=np.random.default_rng(0)), ValueError, "rng is given but noise is not"),
-    (lambda: run(schedule=lambda t: -1.0), ValueError, "lr must be finite and at least 0"),
-])
+@pytest.mark.parametrize(
+    ("call", "error", "words"),
+    [
+        (lambda: run(start=[3, 4]), TypeError, "start has dtype int64.*write 3.0 for 3"),
+        (lambda: run(start=[3.0, np.nan]), ValueError, "start must be finite"),
+        (lambda: run(start=["a"]), TypeError, "start must be an array of floats"),
+        (lambda: run(start=3.0), ValueError, r"start has shape \(\), expected \(\.\.\., n\)"),
+        (lambda: run(steps=-1), ValueError, "steps must be at least 0, not -1"),
+        (lambda: run(steps=3.0), TypeError, "steps must be a whole number, not 3.0"),
+        (lambda: run(steps=True), TypeError, "steps must be a whole number"),
+        (lambda: run(surface=3), TypeError, "must be a Surface or a gradient function"),
+        (lambda: run(optimizer=SGD), TypeError, "must be an optimizer such as"),
+        (lambda: run(optimizer=0.1), TypeError, "must be an optimizer such as"),
+        (
+            lambda: run(surface=lambda x: x[0]),
+            ValueError,
+            r"gradient has shape \(\) at points of shape \(2,\)",
+        ),
+        (
+            lambda: run(surface=lambda x: x.sum(-1), start=np.ones((5, 2))),
+            ValueError,
+            r"gradient has shape \(5,\) at points of shape \(5, 2\)",
+        ),
+        (lambda: run(surface=lambda x: None), TypeError, "is its return missing"),
+        (lambda: run(surface=lambda x: 1j * x), TypeError, "must be an array of numbers"),
+        (lambda: run(noise=1.0), ValueError, "rng=np.random.default_rng"),
+        (lambda: run(noise=1.0, rng=0), ValueError, "rng=np.random.default_rng"),
+        (lambda: run(noise=-1.0, rng=np.random.default_rng(0)), ValueError, "noise must be finite"),
+        (lambda: run(rng=np.random.default_rng(0)), ValueError, "rng is given but noise is not"),
+        (lambda: run(schedule=lambda t: -1.0), ValueError, "lr must be finite and at least 0"),
+    ],
+)
 def test_bad_input_is_named(call, error, words):
     with pytest.raises(error, match=words):
         call()

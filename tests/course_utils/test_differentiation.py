@@ -45,8 +45,11 @@ def many_terms(c):
     def f(x):
         s = x.sum(-1)
         lib = torch if isinstance(x, torch.Tensor) else np
-        return c[0] * s**2 + c[1] * lib.sin(x).sum(-1) * s + lib.exp(c[2] * s / 8) + c[3] * (
-            x[..., 0] * x[..., -1]
+        return (
+            c[0] * s**2
+            + c[1] * lib.sin(x).sum(-1) * s
+            + lib.exp(c[2] * s / 8)
+            + c[3] * (x[..., 0] * x[..., -1])
         )
 
     return f
@@ -63,8 +66,8 @@ def autograd(f, x):
 
 @given(c=coefficients, x=points)
 @pytest.mark.parametrize(
-    ("scheme", "digits"), [("forward", 1e-6), ("backward", 1e-6), ("central", 1e-9),
-                           ("complex", 1e-14)]
+    ("scheme", "digits"),
+    [("forward", 1e-6), ("backward", 1e-6), ("central", 1e-9), ("complex", 1e-14)],
 )
 def test_default_step_reaches_the_accuracy_of_its_scheme(scheme, digits, c, x):
     got = derivative(smooth(c), x, scheme=scheme)
@@ -72,8 +75,9 @@ def test_default_step_reaches_the_accuracy_of_its_scheme(scheme, digits, c, x):
     assert np.all(np.abs(got - smooth_slope(c, x)) <= digits * size)
 
 
-@pytest.mark.parametrize(("scheme", "digits"), [("forward", 5e-3), ("central", 2e-4),
-                                                ("complex", 1e-6)])
+@pytest.mark.parametrize(
+    ("scheme", "digits"), [("forward", 5e-3), ("central", 2e-4), ("complex", 1e-6)]
+)
 def test_float32_stays_float32_and_keeps_the_digits_it_can(scheme, digits):
     x = np.linspace(-2, 2, 41, dtype=np.float32)
     got = derivative(np.sin, x, scheme=scheme)
@@ -82,8 +86,9 @@ def test_float32_stays_float32_and_keeps_the_digits_it_can(scheme, digits):
 
 
 @given(c=coefficients, x=st.floats(-1, 1))
-@pytest.mark.parametrize(("scheme", "order"), [("forward", 1), ("backward", 1), ("central", 2),
-                                               ("complex", 2)])
+@pytest.mark.parametrize(
+    ("scheme", "order"), [("forward", 1), ("backward", 1), ("central", 2), ("complex", 2)]
+)
 def test_halving_h_divides_the_error_by_two_to_the_order(scheme, order, c, x):
     f, exact = smooth(c), smooth_slope(c, x)
     h = 2e-3
@@ -110,8 +115,10 @@ def test_gradient_equals_autograd(c, x):
 def test_forward_gradient_equals_scipy_approx_fprime_at_the_same_step(c, x):
     f, h = many_terms(c), 1e-6
     np.testing.assert_allclose(
-        gradient(f, x, h=h, scheme="forward"), scipy.optimize.approx_fprime(x, f, h),
-        rtol=0, atol=1e-7 * (1 + abs(f(x))),
+        gradient(f, x, h=h, scheme="forward"),
+        scipy.optimize.approx_fprime(x, f, h),
+        rtol=0,
+        atol=1e-7 * (1 + abs(f(x))),
     )
 
 
@@ -198,7 +205,8 @@ def test_batched_and_one_by_one_agree_to_the_last_bit(scheme, n):
     one_by_one = gradient(f, x, scheme=scheme)
     for max_bytes in (1, 100, 2**20):
         np.testing.assert_allclose(
-            gradient(f, x, scheme=scheme, batched=True, max_bytes=max_bytes), one_by_one,
+            gradient(f, x, scheme=scheme, batched=True, max_bytes=max_bytes),
+            one_by_one,
             rtol=1e-14,
         )
 
@@ -241,8 +249,9 @@ def squares(x):
     return np.einsum("...i,...i", x, x)  # needs no memory of its own
 
 
-@pytest.mark.parametrize(("scheme", "calls"), [("forward", 8), ("backward", 8), ("central", 14),
-                                               ("complex", 7)])
+@pytest.mark.parametrize(
+    ("scheme", "calls"), [("forward", 8), ("backward", 8), ("central", 14), ("complex", 7)]
+)
 def test_one_by_one_costs_what_the_table_says(scheme, calls):
     f = Counter(squares)
     gradient(f, np.ones(7), scheme=scheme)
@@ -370,9 +379,12 @@ def test_a_point_that_is_not_finite_is_refused(call, bad):
 
 @pytest.mark.parametrize(
     ("x", "message"),
-    [([1j, 2.0], 'complex.*scheme="complex"'), (["a"], "expected real floating-point"),
-     ([None, 1.0], "expected real floating-point"),
-     (np.ones(2, np.float16), "three significant digits")],
+    [
+        ([1j, 2.0], 'complex.*scheme="complex"'),
+        (["a"], "expected real floating-point"),
+        ([None, 1.0], "expected real floating-point"),
+        (np.ones(2, np.float16), "three significant digits"),
+    ],
 )
 def test_other_types_of_x_are_refused(call, x, message):
     with pytest.raises(TypeError, match=message):
@@ -473,8 +485,9 @@ def test_an_elementwise_function_that_changes_its_argument_is_refused(scheme):
 
 @pytest.mark.parametrize("name", WITH_SCHEME)
 def test_an_unknown_scheme_is_answered_with_the_known_ones(name):
-    with pytest.raises(ValueError, match="'middle', expected one of 'forward', 'backward', "
-                                         "'central', 'complex'"):
+    with pytest.raises(
+        ValueError, match="'middle', expected one of 'forward', 'backward', 'central', 'complex'"
+    ):
         CALLS[name](total, np.ones(2), scheme="middle")
 
 
@@ -499,8 +512,9 @@ def test_a_step_that_is_no_positive_number_is_refused(name, h):
 def test_a_step_that_does_not_move_x_is_refused(name, scheme, dtype):
     h = 1e-9 if dtype == np.float32 else 1e-17
     with pytest.raises(ValueError, match=r"is too small: x \+ h == x in float"):
-        CALLS[name](total if name != "derivative" else np.square, np.ones(2, dtype),
-                    h=h, scheme=scheme)
+        CALLS[name](
+            total if name != "derivative" else np.square, np.ones(2, dtype), h=h, scheme=scheme
+        )
 
 
 def test_a_step_that_underflows_is_refused_for_the_complex_scheme_too():
@@ -545,8 +559,12 @@ def test_an_error_inside_f_comes_through_as_it_is():
 
 @pytest.mark.parametrize(
     ("direction", "message"),
-    [([1.0], r"shape \(1,\), but x has \(2,\)"), ([0, 0], "not all zero"),
-     ([np.nan, 1], "finite"), ([1j, 0], "real numbers")],
+    [
+        ([1.0], r"shape \(1,\), but x has \(2,\)"),
+        ([0, 0], "not all zero"),
+        ([np.nan, 1], "finite"),
+        ([1j, 0], "real numbers"),
+    ],
 )
 def test_a_bad_direction_is_refused(direction, message):
     with pytest.raises(ValueError, match=message):
@@ -633,8 +651,12 @@ def test_float32_is_refused_because_it_cannot_tell_wrong_from_rounded():
 
 @pytest.mark.parametrize(
     ("grad", "message"),
-    [(np.ones(3), r"shape \(3,\), expected.*\(2,\)"), ([1.0, np.inf], "NaN or infinity"),
-     (None, "object"), ([1j, 1], "complex")],
+    [
+        (np.ones(3), r"shape \(3,\), expected.*\(2,\)"),
+        ([1.0, np.inf], "NaN or infinity"),
+        (None, "object"),
+        ([1j, 1], "complex"),
+    ],
 )
 def test_a_gradient_that_cannot_be_compared_is_refused(grad, message):
     with pytest.raises(ValueError, match=message):
@@ -651,7 +673,9 @@ def test_a_number_of_directions_that_counts_nothing_is_refused(directions):
 
 
 def test_importing_differentiation_loads_numpy_only():
-    code = ("import sys, course_utils.differentiation;"
-            "print([m for m in ('torch','scipy','matplotlib','ipywidgets') if m in sys.modules])")
+    code = (
+        "import sys, course_utils.differentiation;"
+        "print([m for m in ('torch','scipy','matplotlib','ipywidgets') if m in sys.modules])"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

@@ -370,9 +370,13 @@ def test_numbers_reach_the_browser_rounded_as_python_shows_them():
 def test_truth_values_are_sent_as_words():
     fig, ax, line = stage()
     shown = lookup(
-        fig, {line: (np.zeros((2, 1)), 0.0)}, alt="x", values={"ok": [True, False]},
-        status="{ok}", k=[0, 1],
-    )  # fmt: skip
+        fig,
+        {line: (np.zeros((2, 1)), 0.0)},
+        alt="x",
+        values={"ok": [True, False]},
+        status="{ok}",
+        k=[0, 1],
+    )
     assert shown.spec["words"]["ok"] == ["off", "on"] and shown.status(k=0) == "on"
 
 

@@ -19,8 +19,7 @@ def third_parties_after(code):
         "new = {name.partition('.')[0] for name in set(sys.modules) - before}\n"
         "print(*sorted(new - set(sys.stdlib_module_names) - {'course_utils'}))"
     )
-    run = subprocess.run([sys.executable, "-c", report], capture_output=True, text=True,
-                         check=True)
+    run = subprocess.run([sys.executable, "-c", report], capture_output=True, text=True, check=True)
     return set(run.stdout.split())
 
 

@@ -25,8 +25,11 @@ from course_utils.losses import (
 
 REDUCTIONS = ["mean", "sum", "none"]
 THEIRS = {
-    mse: F.mse_loss, l1: F.l1_loss, huber: F.huber_loss,
-    bce: F.binary_cross_entropy, bce_with_logits: F.binary_cross_entropy_with_logits,
+    mse: F.mse_loss,
+    l1: F.l1_loss,
+    huber: F.huber_loss,
+    bce: F.binary_cross_entropy,
+    bce_with_logits: F.binary_cross_entropy_with_logits,
 }
 REGRESSION, BINARY = [mse, l1, huber], [bce, bce_with_logits]
 
@@ -52,8 +55,10 @@ def pairs(draw, loss):
 @st.composite
 def classified(draw):
     """Logits, and as their target either labels or probabilities."""
-    shape, classes = draw(hnp.array_shapes(min_dims=0, max_dims=2, max_side=5)), draw(
-        st.integers(2, 6))
+    shape, classes = (
+        draw(hnp.array_shapes(min_dims=0, max_dims=2, max_side=5)),
+        draw(st.integers(2, 6)),
+    )
     logits = draw(arrays((*shape, classes), numbers))
     if draw(st.booleans()):
         return logits, draw(arrays(shape, st.integers(0, classes - 1), np.int64))
@@ -149,6 +154,7 @@ def test_the_gradient_is_the_slope_of_the_value(loss, reduction):
     grad = loss(prediction, target, reduction=reduction)[1]
     slopes = np.empty_like(prediction)
     for i in np.ndindex(prediction.shape):
+
         def value(x, i=i):
             nudged = prediction.copy()
             nudged[i] = x
@@ -197,8 +203,9 @@ def test_labels_are_probabilities_that_are_one_at_the_label(case):
     labels = target if target.ndim < logits.ndim else target.argmax(axis=-1)
     one_hot = np.eye(logits.shape[-1])[labels]
     for form in one_hot, one_hot.astype(int), one_hot.astype(bool):
-        for ours, theirs in zip(cross_entropy(logits, labels), cross_entropy(logits, form),
-                                strict=True):
+        for ours, theirs in zip(
+            cross_entropy(logits, labels), cross_entropy(logits, form), strict=True
+        ):
             np.testing.assert_array_equal(ours, theirs)
 
 
@@ -291,8 +298,6 @@ def test_the_smooth_functions_keep_float32_and_take_whole_numbers():
 # -- bad input ---------------------------------------------------------------------------------
 
 
-
-
 @pytest.mark.parametrize("loss", THEIRS, ids=lambda loss: loss.__name__)
 def test_a_column_against_a_row_is_refused_with_the_trap_named(loss):
     words = r"shape \(4, 1\) but target \(4,\); .*\.reshape\(.*broadcast them to \(4, 4\)"
@@ -366,12 +371,15 @@ def test_labels_that_are_no_integers_are_refused(labels):
         cross_entropy(np.zeros((2, 3)), labels)
 
 
-@pytest.mark.parametrize(("labels", "words"), [
-    (np.zeros((4, 1), int), r"\(4,\) \(labels\) or \(4, 3\).*not \(4, 1\).*reshape\(\(4,\)\)"),
-    (np.zeros(3, int), r"not \(3,\)$"),
-    (np.zeros((3, 4)), r"not \(3, 4\)$"),
-    (0, r"not \(\)$"),
-])
+@pytest.mark.parametrize(
+    ("labels", "words"),
+    [
+        (np.zeros((4, 1), int), r"\(4,\) \(labels\) or \(4, 3\).*not \(4, 1\).*reshape\(\(4,\)\)"),
+        (np.zeros(3, int), r"not \(3,\)$"),
+        (np.zeros((3, 4)), r"not \(3, 4\)$"),
+        (0, r"not \(\)$"),
+    ],
+)
 def test_a_target_of_the_wrong_shape_is_refused(labels, words):
     with pytest.raises(ValueError, match=words):
         cross_entropy(np.zeros((4, 3)), labels)

@@ -139,10 +139,15 @@ def test_the_seed_makes_the_first_weights():
     assert all((p != q).all() for p, q in zip(first.weights, other.weights))
 
 
-@pytest.mark.parametrize("init, spread", [
-    ("tiny", lambda n, m: 0.01), ("large", lambda n, m: 1.0),
-    ("xavier", lambda n, m: (2 / (n + m)) ** 0.5), ("he", lambda n, m: (2 / n) ** 0.5),
-])
+@pytest.mark.parametrize(
+    "init, spread",
+    [
+        ("tiny", lambda n, m: 0.01),
+        ("large", lambda n, m: 1.0),
+        ("xavier", lambda n, m: (2 / (n + m)) ** 0.5),
+        ("he", lambda n, m: (2 / n) ** 0.5),
+    ],
+)
 def test_first_weights_have_the_standard_deviation_of_their_name(init, spread):
     model = mlp(2, 300, init=init, inputs=100)
     for weight in list(model.weights)[:-1]:
@@ -154,14 +159,18 @@ def test_first_weights_have_the_standard_deviation_of_their_name(init, spread):
     assert set(INITS) == {"equal", "tiny", "large", "xavier", "he"}
 
 
-@pytest.mark.parametrize("init, pytorchs", [
-    ("xavier", nn.init.xavier_normal_),
-    ("he", lambda w: nn.init.kaiming_normal_(w, nonlinearity="relu")),
-])
+@pytest.mark.parametrize(
+    "init, pytorchs",
+    [
+        ("xavier", nn.init.xavier_normal_),
+        ("he", lambda w: nn.init.kaiming_normal_(w, nonlinearity="relu")),
+    ],
+)
 def test_xavier_and_he_are_as_large_as_pytorchs(init, pytorchs):
     theirs = pytorchs(torch.empty(300, 100))  # outputs first
     assert mlp(1, 300, init=init, inputs=100).weights[0].std().item() == pytest.approx(
-        theirs.std().item(), rel=0.03)
+        theirs.std().item(), rel=0.03
+    )
 
 
 def test_equal_weights_stay_equal_because_of_symmetry(data):
@@ -196,24 +205,30 @@ def test_torch_func_sees_the_parameters():
     assert all((slope != 0).any() for slope in torch.autograd.grad(out, doubled.values()))
 
 
-@pytest.mark.parametrize("settings, words", [
-    ({"activation": "rleu"}, "activation must be one of sigmoid, tanh, relu, leaky_relu; not 'rl"),
-    ({"norm": "layer"}, "norm must be one of none, batch; not 'layer'"),
-    ({"init": "kaiming"}, "init must be one of equal, tiny, large, xavier, he; not 'kaiming'"),
-    ({"init": ["he", "kaiming"]}, "not 'kaiming'"),
-    ({"depth": 0}, "depth must be a whole number, at least 1, not 0"),
-    ({"depth": 2.0}, "depth must be a whole number, at least 1, not 2.0"),
-    ({"width": -3}, "width must be a whole number, at least 1, not -3"),
-    ({"inputs": 0}, "inputs must be"),
-    ({"outputs": True}, "outputs must be"),
-    ({"dropout": 1}, "dropout must be at least 0 and below 1, not 1"),
-    ({"dropout": -0.1}, "dropout must be at least 0 and below 1, not -0.1"),
-    ({"dropout": float("nan")}, "not nan"),
-    ({"init": ["he", "tiny"], "seed": range(3)}, "one seed, a whole number, for each init"),
-    ({"seed": [[1, 2]]}, "given 'he' and"),
-    ({"seed": []}, "one seed"),
-    ({"seed": 1.5}, "a whole number"),
-])
+@pytest.mark.parametrize(
+    "settings, words",
+    [
+        (
+            {"activation": "rleu"},
+            "activation must be one of sigmoid, tanh, relu, leaky_relu; not 'rl",
+        ),
+        ({"norm": "layer"}, "norm must be one of none, batch; not 'layer'"),
+        ({"init": "kaiming"}, "init must be one of equal, tiny, large, xavier, he; not 'kaiming'"),
+        ({"init": ["he", "kaiming"]}, "not 'kaiming'"),
+        ({"depth": 0}, "depth must be a whole number, at least 1, not 0"),
+        ({"depth": 2.0}, "depth must be a whole number, at least 1, not 2.0"),
+        ({"width": -3}, "width must be a whole number, at least 1, not -3"),
+        ({"inputs": 0}, "inputs must be"),
+        ({"outputs": True}, "outputs must be"),
+        ({"dropout": 1}, "dropout must be at least 0 and below 1, not 1"),
+        ({"dropout": -0.1}, "dropout must be at least 0 and below 1, not -0.1"),
+        ({"dropout": float("nan")}, "not nan"),
+        ({"init": ["he", "tiny"], "seed": range(3)}, "one seed, a whole number, for each init"),
+        ({"seed": [[1, 2]]}, "given 'he' and"),
+        ({"seed": []}, "one seed"),
+        ({"seed": 1.5}, "a whole number"),
+    ],
+)
 def test_mlp_says_what_is_wrong(settings, words):
     with pytest.raises(ValueError, match="^mlp: ") as error:
         mlp(**{"depth": 2, **settings})
@@ -236,10 +251,12 @@ def test_the_loss_of_each_run_is_pytorchs():
     logits = 5 * torch.randn(3, 7, CLASSES, generator=random)
     y = torch.randint(CLASSES, (3, 7), generator=random)
     for k in range(3):
-        torch.testing.assert_close(cross_entropy(logits, y)[k],
-                                   functional.cross_entropy(logits[k], y[k]))
-        torch.testing.assert_close(cross_entropy(logits, y[0])[k],
-                                   functional.cross_entropy(logits[k], y[0]))
+        torch.testing.assert_close(
+            cross_entropy(logits, y)[k], functional.cross_entropy(logits[k], y[k])
+        )
+        torch.testing.assert_close(
+            cross_entropy(logits, y[0])[k], functional.cross_entropy(logits[k], y[0])
+        )
     assert cross_entropy(logits[0], y[0]).shape == ()
 
 
@@ -257,8 +274,16 @@ def test_training_is_the_loop_that_pytorchs_users_write(data):
     """With momentum and clipping, on a plain nn.Sequential."""
     ours = in_pytorch(small())
     theirs = copy.deepcopy(ours)
-    history = train(ours, *data, rng=np.random.default_rng(3), epochs=2, lr=0.1, batch_size=13,
-                    momentum=0.9, clip=0.5)
+    history = train(
+        ours,
+        *data,
+        rng=np.random.default_rng(3),
+        epochs=2,
+        lr=0.1,
+        batch_size=13,
+        momentum=0.9,
+        clip=0.5,
+    )
     X, y = map(torch.as_tensor, data)
     step = torch.optim.SGD(theirs.parameters(), lr=0.1, momentum=0.9)
     rng, cut = np.random.default_rng(3), 0
@@ -266,7 +291,7 @@ def test_training_is_the_loop_that_pytorchs_users_write(data):
     for _ in range(2):
         order = rng.permutation(N)
         for start in range(0, N, 13):
-            batch = order[start:start + 13]
+            batch = order[start : start + 13]
             step.zero_grad()
             functional.cross_entropy(theirs(X[batch]), y[batch]).backward()
             cut += nn.utils.clip_grad_norm_(theirs.parameters(), 0.5).item() > 0.5
@@ -285,7 +310,8 @@ OPTIONS = {
     "adam": {"optimizer": torch.optim.Adam, "lr": 0.01},
     "penalty": {"penalty": lambda model: 0.1 * sum(w.square().sum() for w in model.weights)},
     "penalty of each run": {
-        "penalty": lambda model: 0.1 * sum(w.abs().sum((-2, -1)) for w in model.weights)},
+        "penalty": lambda model: 0.1 * sum(w.abs().sum((-2, -1)) for w in model.weights)
+    },
     "transform": {"transform": lambda features: features + 0.5},
 }
 
@@ -309,12 +335,24 @@ def test_runs_may_have_features_or_labels_of_their_own(data, own):
     X, y = data
     Xs, ys = np.stack([X, X[::-1]]), np.stack([y, y[::-1]])
     stack = small(seed=[1, 2])
-    train(stack, X if own == "y" else Xs, y if own == "X" else ys, epochs=2, lr=0.2,
-          rng=np.random.default_rng(5))
+    train(
+        stack,
+        X if own == "y" else Xs,
+        y if own == "X" else ys,
+        epochs=2,
+        lr=0.2,
+        rng=np.random.default_rng(5),
+    )
     for k, seed in enumerate([1, 2]):
         model = small(seed=seed)
-        train(model, X if own == "y" else Xs[k], y if own == "X" else ys[k], epochs=2, lr=0.2,
-              rng=np.random.default_rng(5))
+        train(
+            model,
+            X if own == "y" else Xs[k],
+            y if own == "X" else ys[k],
+            epochs=2,
+            lr=0.2,
+            rng=np.random.default_rng(5),
+        )
         same(run_of(stack, k), model)
 
 
@@ -335,8 +373,13 @@ def test_a_penalty_is_added_to_the_loss(data):
     """In the full batch, (λ/2) ‖w‖² is the weight decay λ of plain descent."""
     ours, theirs = small(), small()
     options = {"epochs": 3, "lr": 0.2, "batch_size": N}
-    train(ours, *data, rng=np.random.default_rng(0), **options,
-          penalty=lambda model: 0.05 * sum(p.square().sum() for p in model.parameters()))
+    train(
+        ours,
+        *data,
+        rng=np.random.default_rng(0),
+        **options,
+        penalty=lambda model: 0.05 * sum(p.square().sum() for p in model.parameters()),
+    )
     train(theirs, *data, rng=np.random.default_rng(0), **options, weight_decay=0.1)
     same(ours, theirs)
 
@@ -348,7 +391,8 @@ def test_a_transform_changes_what_is_learnt_from_and_nothing_that_is_measured(da
     mirrored = train(theirs, -data[0], data[1], rng=np.random.default_rng(0), **options)
     same(ours, theirs)
     assert changed.loss[0] == pytest.approx(
-        cross_entropy(small()(torch.as_tensor(data[0])), torch.as_tensor(data[1])).item())
+        cross_entropy(small()(torch.as_tensor(data[0])), torch.as_tensor(data[1])).item()
+    )
     assert changed.loss[0] != pytest.approx(mirrored.loss[0])
 
 
@@ -375,38 +419,58 @@ def test_the_same_generator_gives_the_same_training_with_dropout_too(data):
     assert (first == again).all() and first[-1] != other[-1]
     assert (torch.get_rng_state() == state).all()  # the reader's torch.manual_seed stays in force
     rng, one = np.random.default_rng(0), (data[0][:1], data[1][:1])
-    losses = [train(small(dropout=0.3), *one, rng=rng, epochs=1, lr=0.2, batch_size=1).loss[1]
-              for _ in range(2)]
+    losses = [
+        train(small(dropout=0.3), *one, rng=rng, epochs=1, lr=0.2, batch_size=1).loss[1]
+        for _ in range(2)
+    ]
     assert losses[0] != losses[1]  # the same single sample, another mask
 
 
 def test_training_works_in_single_precision_on_single_and_double_data(data):
-    losses = [train(mlp(2, 5, inputs=INPUTS), X, data[1].astype(np.uint8), epochs=1, lr=0.1,
-                    rng=np.random.default_rng(0)).loss for X in (data[0], np.float32(data[0]))]
+    losses = [
+        train(
+            mlp(2, 5, inputs=INPUTS),
+            X,
+            data[1].astype(np.uint8),
+            epochs=1,
+            lr=0.1,
+            rng=np.random.default_rng(0),
+        ).loss
+        for X in (data[0], np.float32(data[0]))
+    ]
     np.testing.assert_array_equal(*losses)
     assert losses[0][1] < losses[0][0]
 
 
-@pytest.mark.parametrize("settings, error, words", [
-    ({"rng": 0}, TypeError, "rng must be a random generator"),
-    ({"epochs": -1}, ValueError, "epochs must be a whole number, at least 0, not -1"),
-    ({"epochs": 1.5}, ValueError, "epochs must be a whole number"),
-    ({"clip": 0}, ValueError, "clip is a length, above 0, not 0"),
-    ({"clip": -1.0}, ValueError, "above 0, not -1.0"),
-    ({"clip": float("nan")}, ValueError, "above 0, not nan"),
-    ({"batch_size": N + 1}, ValueError, "batch_size"),
-    ({"lr": -1.0}, ValueError, "learning rate"),
-    ({"momentums": 0.9}, TypeError, "momentums"),
-    ({"X": np.ones(N)}, ValueError, r"X must be features \(N, inputs\)"),
-    ({"X": np.ones((N - 1, INPUTS))}, ValueError, r"given X \(59, 6\) and y \(60,\)"),
-    ({"y": np.ones(N)}, ValueError, "y whole numbers .*float64"),
-    ({"y": np.ones((N, CLASSES), int)}, ValueError, r"y \(60, 4\)"),
-    ({"validation": (np.ones((3, INPUTS)), np.ones(2, int))}, ValueError, r"X \(3, 6\)"),
-])
+@pytest.mark.parametrize(
+    "settings, error, words",
+    [
+        ({"rng": 0}, TypeError, "rng must be a random generator"),
+        ({"epochs": -1}, ValueError, "epochs must be a whole number, at least 0, not -1"),
+        ({"epochs": 1.5}, ValueError, "epochs must be a whole number"),
+        ({"clip": 0}, ValueError, "clip is a length, above 0, not 0"),
+        ({"clip": -1.0}, ValueError, "above 0, not -1.0"),
+        ({"clip": float("nan")}, ValueError, "above 0, not nan"),
+        ({"batch_size": N + 1}, ValueError, "batch_size"),
+        ({"lr": -1.0}, ValueError, "learning rate"),
+        ({"momentums": 0.9}, TypeError, "momentums"),
+        ({"X": np.ones(N)}, ValueError, r"X must be features \(N, inputs\)"),
+        ({"X": np.ones((N - 1, INPUTS))}, ValueError, r"given X \(59, 6\) and y \(60,\)"),
+        ({"y": np.ones(N)}, ValueError, "y whole numbers .*float64"),
+        ({"y": np.ones((N, CLASSES), int)}, ValueError, r"y \(60, 4\)"),
+        ({"validation": (np.ones((3, INPUTS)), np.ones(2, int))}, ValueError, r"X \(3, 6\)"),
+    ],
+)
 def test_train_says_what_is_wrong_before_it_changes_the_model(data, settings, error, words):
     model, before = small(), small()
-    arguments = {"X": data[0], "y": data[1], "rng": np.random.default_rng(0), "epochs": 1,
-                 "lr": 0.1, **settings}
+    arguments = {
+        "X": data[0],
+        "y": data[1],
+        "rng": np.random.default_rng(0),
+        "epochs": 1,
+        "lr": 0.1,
+        **settings,
+    }
     with pytest.raises(error, match=words):
         train(model, **arguments)
     same(model, before, **NOTHING)
@@ -473,17 +537,20 @@ def layer_with(activation, z):
 INF_SLOPE = 50.0  # there, the slope of sigmoid and tanh is nothing
 
 
-@pytest.mark.parametrize("activation, z, saturated, dead", [
-    # Units in columns: one in its middle, one far out for one sample, one far out for all.
-    ("sigmoid", [[0, INF_SLOPE, INF_SLOPE], [0, 0, -INF_SLOPE]], 3 / 6, 1 / 3),
-    ("tanh", [[0, INF_SLOPE, INF_SLOPE], [0, 0, -INF_SLOPE]], 3 / 6, 1 / 3),
-    ("relu", [[1, 1, -1], [1, -1, -1]], 3 / 6, 1 / 3),
-    ("leaky_relu", [[1, 1, -1], [1, -1, -1]], 3 / 6, 0),  # its slope is never below 0.01
-    # σ′ is a tenth of its steepest, ¼, at ±3.637, and a thousandth at ±8.293.
-    ("sigmoid", [[3.63, -3.64, 8.28, -8.30]], 3 / 4, 1 / 4),
-    # tanh′ = 1 − tanh² is a tenth at ±1.8184 and a thousandth at ±4.1465.
-    ("tanh", [[1.81, -1.82, 4.14, -4.15]], 3 / 4, 1 / 4),
-])
+@pytest.mark.parametrize(
+    "activation, z, saturated, dead",
+    [
+        # Units in columns: one in its middle, one far out for one sample, one far out for all.
+        ("sigmoid", [[0, INF_SLOPE, INF_SLOPE], [0, 0, -INF_SLOPE]], 3 / 6, 1 / 3),
+        ("tanh", [[0, INF_SLOPE, INF_SLOPE], [0, 0, -INF_SLOPE]], 3 / 6, 1 / 3),
+        ("relu", [[1, 1, -1], [1, -1, -1]], 3 / 6, 1 / 3),
+        ("leaky_relu", [[1, 1, -1], [1, -1, -1]], 3 / 6, 0),  # its slope is never below 0.01
+        # σ′ is a tenth of its steepest, ¼, at ±3.637, and a thousandth at ±8.293.
+        ("sigmoid", [[3.63, -3.64, 8.28, -8.30]], 3 / 4, 1 / 4),
+        # tanh′ = 1 − tanh² is a tenth at ±1.8184 and a thousandth at ±4.1465.
+        ("tanh", [[1.81, -1.82, 4.14, -4.15]], 3 / 4, 1 / 4),
+    ],
+)
 def test_shares_of_saturated_and_dead_are_those_that_were_built_in(activation, z, saturated, dead):
     picture = xray(*layer_with(activation, np.array(z, float)))
     assert picture.saturated == pytest.approx([saturated])

@@ -22,31 +22,67 @@ momenta = st.one_of(st.just(0.0), st.floats(0.01, 0.95))
 
 
 def one_of_sgd(nesterov):
-    return st.fixed_dictionaries({
-        "lr": rates,
-        "momentum": st.floats(0.01, 0.95) if nesterov else momenta,
-        "dampening": st.just(0.0) if nesterov else st.floats(-0.5, 1.0),
-        "weight_decay": decays,
-    })
+    return st.fixed_dictionaries(
+        {
+            "lr": rates,
+            "momentum": st.floats(0.01, 0.95) if nesterov else momenta,
+            "dampening": st.just(0.0) if nesterov else st.floats(-0.5, 1.0),
+            "weight_decay": decays,
+        }
+    )
 
 
 # For each rule: its switch (shared by a whole grid) and the numbers of one setting.
 OPTIONS = {
     SGD: ("nesterov", one_of_sgd),
-    Adagrad: (None, lambda _: st.fixed_dictionaries({
-        "lr": rates, "lr_decay": decays, "weight_decay": decays,
-        "initial_accumulator_value": decays, "eps": tiny})),
-    Adadelta: (None, lambda _: st.fixed_dictionaries({
-        "lr": st.floats(0.01, 5.0), "rho": st.floats(0.0, 1.0), "eps": tiny,
-        "weight_decay": decays})),
+    Adagrad: (
+        None,
+        lambda _: st.fixed_dictionaries(
+            {
+                "lr": rates,
+                "lr_decay": decays,
+                "weight_decay": decays,
+                "initial_accumulator_value": decays,
+                "eps": tiny,
+            }
+        ),
+    ),
+    Adadelta: (
+        None,
+        lambda _: st.fixed_dictionaries(
+            {
+                "lr": st.floats(0.01, 5.0),
+                "rho": st.floats(0.0, 1.0),
+                "eps": tiny,
+                "weight_decay": decays,
+            }
+        ),
+    ),
     # Centred, α is kept near 1: s − m² loses all its digits once m has caught up with g.
-    RMSprop: ("centered", lambda centered: st.fixed_dictionaries({
-        "lr": rates, "alpha": st.floats(0.9 if centered else 0.5, 0.999), "eps": tiny,
-        "weight_decay": decays, "momentum": momenta})),
-    Adam: ("amsgrad", lambda _: st.fixed_dictionaries({
-        "lr": rates, "betas": betas, "eps": tiny, "weight_decay": decays})),
-    AdamW: ("amsgrad", lambda _: st.fixed_dictionaries({
-        "lr": rates, "betas": betas, "eps": tiny, "weight_decay": decays})),
+    RMSprop: (
+        "centered",
+        lambda centered: st.fixed_dictionaries(
+            {
+                "lr": rates,
+                "alpha": st.floats(0.9 if centered else 0.5, 0.999),
+                "eps": tiny,
+                "weight_decay": decays,
+                "momentum": momenta,
+            }
+        ),
+    ),
+    Adam: (
+        "amsgrad",
+        lambda _: st.fixed_dictionaries(
+            {"lr": rates, "betas": betas, "eps": tiny, "weight_decay": decays}
+        ),
+    ),
+    AdamW: (
+        "amsgrad",
+        lambda _: st.fixed_dictionaries(
+            {"lr": rates, "betas": betas, "eps": tiny, "weight_decay": decays}
+        ),
+    ),
 }
 
 
@@ -62,14 +98,16 @@ def grids_of(rule):
 
 def stacked(settings_):
     """Settings as arrays of shape (k, 1), which broadcast against points (k, n)."""
+
     def column(values):
         return np.array(values)[:, None]
 
     grid = {}
     for name in settings_[0]:
         values = [setting[name] for setting in settings_]
-        grid[name] = tuple(map(column, zip(*values, strict=True))) if name == "betas" \
-            else column(values)
+        grid[name] = (
+            tuple(map(column, zip(*values, strict=True))) if name == "betas" else column(values)
+        )
     return grid
 
 
@@ -121,16 +159,19 @@ def test_every_entry_of_a_grid_matches_torch_step_by_step(rule, data, seed, n):
     assert_same(np.array(ours), points)
 
 
-@pytest.mark.parametrize(("rule", "options"), [
-    (SGD, {"momentum": 0.9, "dampening": 1.0}),
-    (Adadelta, {"rho": 0.0}),
-    (Adadelta, {"rho": 1.0}),
-    (RMSprop, {"alpha": 0.0}),
-    (RMSprop, {"alpha": 1.0}),
-    (Adam, {"betas": (0.0, 0.0)}),
-    (AdamW, {"betas": (0.0, 0.0), "amsgrad": True}),
-    *[(rule, {"lr": 0.0, "weight_decay": 0.1}) for rule in RULES],
-])
+@pytest.mark.parametrize(
+    ("rule", "options"),
+    [
+        (SGD, {"momentum": 0.9, "dampening": 1.0}),
+        (Adadelta, {"rho": 0.0}),
+        (Adadelta, {"rho": 1.0}),
+        (RMSprop, {"alpha": 0.0}),
+        (RMSprop, {"alpha": 1.0}),
+        (Adam, {"betas": (0.0, 0.0)}),
+        (AdamW, {"betas": (0.0, 0.0), "amsgrad": True}),
+        *[(rule, {"lr": 0.0, "weight_decay": 0.1}) for rule in RULES],
+    ],
+)
 def test_the_ends_of_the_ranges_match_torch(rule, options):
     start = np.array([3.0, -2.0])
     points, gradients = torch_run(rule, options, lambda x: x + np.sin(3 * x), start, steps=10)
@@ -247,40 +288,46 @@ def test_adadeltas_first_step_is_set_by_eps_whatever_the_gradient(size):
 # -- bad input ---------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("rule", "bad", "words"), [
-    (SGD, {"lr": -0.1}, "lr must be finite and at least 0, but lr = -0.1"),
-    (SGD, {"momentum": -1}, "momentum must be"),
-    (SGD, {"dampening": np.inf}, "dampening must be finite"),
-    (Adagrad, {"lr_decay": -1}, "lr_decay must be"),
-    (Adagrad, {"initial_accumulator_value": -1}, "initial_accumulator_value must be"),
-    (Adadelta, {"rho": 1.1}, "rho must be between 0 and 1"),
-    (RMSprop, {"alpha": 1.1}, "alpha must be between 0 and 1"),
-    (RMSprop, {"momentum": -0.1}, "momentum must be"),
-    (Adam, {"betas": (1.0, 0.9)}, r"betas\[0\] must be at least 0 and below 1"),
-    (Adam, {"betas": (0.9, 1.0)}, r"betas\[1\] must be at least 0 and below 1"),
-    (AdamW, {"betas": 0.9}, "betas must be a pair"),
-    (SGD, {"nesterov": True}, "nesterov=True needs momentum > 0"),
-    (SGD, {"nesterov": True, "momentum": 0.9, "dampening": 0.1}, "dampening = 0.1"),
-    (SGD, {"nesterov": True, "momentum": np.array([0.9, 0.0])}, "nesterov=True needs"),
-    *[(rule, {"lr": np.array([0.1, -0.2])}, "lr = -0.2") for rule in RULES],
-    *[(rule, {"lr": np.nan}, "lr = nan") for rule in RULES],
-    *[(rule, {"lr": np.inf}, "lr = inf") for rule in RULES],
-    *[(rule, {"weight_decay": np.nan}, "weight_decay = nan") for rule in RULES],
-    *[(rule, {"eps": -1e-8}, "eps must be") for rule in RULES[1:]],
-])
+@pytest.mark.parametrize(
+    ("rule", "bad", "words"),
+    [
+        (SGD, {"lr": -0.1}, "lr must be finite and at least 0, but lr = -0.1"),
+        (SGD, {"momentum": -1}, "momentum must be"),
+        (SGD, {"dampening": np.inf}, "dampening must be finite"),
+        (Adagrad, {"lr_decay": -1}, "lr_decay must be"),
+        (Adagrad, {"initial_accumulator_value": -1}, "initial_accumulator_value must be"),
+        (Adadelta, {"rho": 1.1}, "rho must be between 0 and 1"),
+        (RMSprop, {"alpha": 1.1}, "alpha must be between 0 and 1"),
+        (RMSprop, {"momentum": -0.1}, "momentum must be"),
+        (Adam, {"betas": (1.0, 0.9)}, r"betas\[0\] must be at least 0 and below 1"),
+        (Adam, {"betas": (0.9, 1.0)}, r"betas\[1\] must be at least 0 and below 1"),
+        (AdamW, {"betas": 0.9}, "betas must be a pair"),
+        (SGD, {"nesterov": True}, "nesterov=True needs momentum > 0"),
+        (SGD, {"nesterov": True, "momentum": 0.9, "dampening": 0.1}, "dampening = 0.1"),
+        (SGD, {"nesterov": True, "momentum": np.array([0.9, 0.0])}, "nesterov=True needs"),
+        *[(rule, {"lr": np.array([0.1, -0.2])}, "lr = -0.2") for rule in RULES],
+        *[(rule, {"lr": np.nan}, "lr = nan") for rule in RULES],
+        *[(rule, {"lr": np.inf}, "lr = inf") for rule in RULES],
+        *[(rule, {"weight_decay": np.nan}, "weight_decay = nan") for rule in RULES],
+        *[(rule, {"eps": -1e-8}, "eps must be") for rule in RULES[1:]],
+    ],
+)
 def test_a_hyperparameter_out_of_range_is_named(rule, bad, words):
     with pytest.raises(ValueError, match=words):
         rule(**bad)
 
 
-@pytest.mark.parametrize(("rule", "bad", "words"), [
-    (SGD, {"lr": "0.1"}, "lr must be a number"),
-    (SGD, {"lr": True}, "lr must be a number"),
-    (Adam, {"betas": (0.9, None)}, r"betas\[1\] must be a number"),
-    (SGD, {"nesterov": 1, "momentum": 0.9}, "nesterov must be True or False"),
-    (RMSprop, {"centered": np.array([True, False])}, "centered must be True or False"),
-    (AdamW, {"amsgrad": "yes"}, "amsgrad must be True or False"),
-])
+@pytest.mark.parametrize(
+    ("rule", "bad", "words"),
+    [
+        (SGD, {"lr": "0.1"}, "lr must be a number"),
+        (SGD, {"lr": True}, "lr must be a number"),
+        (Adam, {"betas": (0.9, None)}, r"betas\[1\] must be a number"),
+        (SGD, {"nesterov": 1, "momentum": 0.9}, "nesterov must be True or False"),
+        (RMSprop, {"centered": np.array([True, False])}, "centered must be True or False"),
+        (AdamW, {"amsgrad": "yes"}, "amsgrad must be True or False"),
+    ],
+)
 def test_a_hyperparameter_of_the_wrong_kind_is_named(rule, bad, words):
     with pytest.raises(TypeError, match=words):
         rule(**bad)
@@ -305,10 +352,13 @@ def test_a_gradient_that_is_no_number_is_refused():
         opt.step(x, None, opt.init(x))
 
 
-@pytest.mark.parametrize(("options", "name"), [
-    ({"lr": np.full(41, 0.1)}, "lr"),
-    ({"betas": (0.9, np.full(41, 0.9))}, r"betas\[1\]"),
-])
+@pytest.mark.parametrize(
+    ("options", "name"),
+    [
+        ({"lr": np.full(41, 0.1)}, "lr"),
+        ({"betas": (0.9, np.full(41, 0.9))}, r"betas\[1\]"),
+    ],
+)
 def test_a_grid_without_a_last_axis_for_coordinates_is_explained(options, name):
     with pytest.raises(ValueError, match=rf"{name} of shape \(41,\).*{name}\[\.\.\., None\]"):
         Adam(**options).init(np.zeros(2))

@@ -24,9 +24,14 @@ from course_utils.patients import (
 SEEDS = range(10)
 
 TREATMENT_OF = {
-    "A": "random first weights", "B": "separate the data", "C": "clear the gradients",
-    "D": "give the loss logits", "E": "pair images and labels", "F": "smaller learning rate",
-    "G": "scale the inputs", "H": "biases at zero",
+    "A": "random first weights",
+    "B": "separate the data",
+    "C": "clear the gradients",
+    "D": "give the loss logits",
+    "E": "pair images and labels",
+    "F": "smaller learning rate",
+    "G": "scale the inputs",
+    "H": "biases at zero",
 }
 
 # What a thoughtful reader sees on the chart of this illness and on no other.  The first numbers
@@ -38,18 +43,22 @@ SYMPTOMS = {
     "inputs not scaled": lambda c: c.first_loss > 100,
     "all first weights equal": lambda c: c.units == 2,
     "dead ReLUs": lambda c: c.dead[0] > 0.9,
-    "training data in the validation data":
-        lambda c: (c.val_accuracy == c.accuracy).all() and c.new_accuracy < c.accuracy[-1] - 0.05,
-    "labels out of step": lambda c: c.one_batch[-1] < 0.1 and c.accuracy[-1] > 0.4
-        and max(c.val_accuracy) < 0.25,
+    "training data in the validation data": lambda c: (
+        (c.val_accuracy == c.accuracy).all() and c.new_accuracy < c.accuracy[-1] - 0.05
+    ),
+    "labels out of step": lambda c: (
+        c.one_batch[-1] < 0.1 and c.accuracy[-1] > 0.4 and max(c.val_accuracy) < 0.25
+    ),
 }
 
 
 @pytest.fixture(scope="module")
 def charts():
     """Charts of all patients and of the healthy run, for each seed; about 0.1 s each."""
-    return {name: [healthy(seed) if name is None else examine(name, seed) for seed in SEEDS]
-            for name in [None, *PATIENTS]}
+    return {
+        name: [healthy(seed) if name is None else examine(name, seed) for seed in SEEDS]
+        for name in [None, *PATIENTS]
+    }
 
 
 # ------------------------------------------------------------------ the healthy run
@@ -123,7 +132,7 @@ def test_each_illness_has_one_patient_and_changes_one_setting_that_its_treatment
     assert "".join(PATIENTS) == "ABCDEFGH" and len(TREATMENTS) == 8
     changed = []
     for change in ILLNESSES.values():
-        (name, value), = change.items()
+        ((name, value),) = change.items()
         assert getattr(Settings(), name) != value
         changed.append(name)
     assert sorted(changed) == sorted(field.name for field in fields(Settings))
@@ -174,8 +183,9 @@ def test_the_gradient_that_is_never_cleared_is_the_sum_of_all_so_far():
     ill = Settings(clear_gradients=False)
     patients.one_epoch(model, optimizer, ill, X, y, batches[:1])
     second = [parameter.detach().clone() for parameter in model.parameters()]
-    slopes = torch.autograd.grad(functional.cross_entropy(model(X[20:]), y[20:]),
-                                 list(model.parameters()))
+    slopes = torch.autograd.grad(
+        functional.cross_entropy(model(X[20:]), y[20:]), list(model.parameters())
+    )
     patients.one_epoch(model, optimizer, ill, X, y, batches[1:])
     for before, after, slope, now in zip(first, second, slopes, model.parameters()):
         torch.testing.assert_close(now.detach(), after + (after - before) - 0.2 * slope)
@@ -233,7 +243,9 @@ def test_what_is_printed_does_not_hang_on_the_last_digits_of_arithmetic(charts, 
 
 SPEAKING = re.compile(
     "equal|random|leak|separat|gradient|clear|zero_grad|scale|pixel|pair|labels|shuffl|rate|"
-    "softmax|logit|bias|dead|ReLU", re.IGNORECASE)
+    "softmax|logit|bias|dead|ReLU",
+    re.IGNORECASE,
+)
 
 
 def test_the_probe_for_speaking_words_sees_every_illness_and_every_treatment():
@@ -242,7 +254,8 @@ def test_the_probe_for_speaking_words_sees_every_illness_and_every_treatment():
 
 @pytest.mark.parametrize("letter", PATIENTS)
 def test_healing_tells_what_happened_but_never_the_illness_or_another_treatment(
-        charts, letter, capsys):
+    charts, letter, capsys
+):
     for seed in SEEDS:
         for name in TREATMENTS:
             heal(letter, name, seed)
@@ -255,8 +268,10 @@ def test_healing_tells_what_happened_but_never_the_illness_or_another_treatment(
             assert ("no number has changed" in after) != right
             # What the numbers say is fair; a name is not.
             assert not SPEAKING.search(said) and "training" not in said
-            assert all(float(number) == float(f"{float(number):.3g}")
-                       for number in re.findall(r"\d+\.?\d*(?:e[+-]\d+)?", said))
+            assert all(
+                float(number) == float(f"{float(number):.3g}")
+                for number in re.findall(r"\d+\.?\d*(?:e[+-]\d+)?", said)
+            )
 
 
 def test_the_chart_in_words_says_no_illness_and_no_treatment(charts):
@@ -269,17 +284,31 @@ def test_the_chart_in_words_says_no_illness_and_no_treatment(charts):
 
 
 def test_the_chart_in_words_says_its_numbers(charts):
-    words = repr(replace(
-        charts[None][0], first_loss=2.4567, loss=np.array([2.4567, 1.0, 0.01234]),
-        accuracy=np.array([0.1, 0.5, 0.99]), val_accuracy=np.array([0.2, 0.5, 0.97]),
-        new_accuracy=0.914, update=np.array([0.01, 0.02, 0.03]), dead=np.array([0.0, 0.25, 0.5]),
-        units=2, one_batch=np.array([2.5, 0.0])))
+    words = repr(
+        replace(
+            charts[None][0],
+            first_loss=2.4567,
+            loss=np.array([2.4567, 1.0, 0.01234]),
+            accuracy=np.array([0.1, 0.5, 0.99]),
+            val_accuracy=np.array([0.2, 0.5, 0.97]),
+            new_accuracy=0.914,
+            update=np.array([0.01, 0.02, 0.03]),
+            dead=np.array([0.0, 0.25, 0.5]),
+            units=2,
+            one_batch=np.array([2.5, 0.0]),
+        )
+    )
     assert re.sub(" {2,}", ": ", words).splitlines() == [
-        "first loss: 2.46", "loss, training: 2.46 → 0.012", "accuracy, training: 10 % → 99 %",
-        "accuracy, validation: 20 % → 97 %", "accuracy, new digits: 91 %",
+        "first loss: 2.46",
+        "loss, training: 2.46 → 0.012",
+        "accuracy, training: 10 % → 99 %",
+        "accuracy, validation: 20 % → 97 %",
+        "accuracy, new digits: 91 %",
         "loss, ten digits alone: 2.5 → 0",
         "step ÷ weights: first 0.01, in the boldest epoch 0.03",
-        "dead hidden units: 0 % → 50 %", "different hidden units: 2 of 64"]
+        "dead hidden units: 0 % → 50 %",
+        "different hidden units: 2 of 64",
+    ]
 
 
 def test_no_treatment_yet_is_not_done_yet(capsys):
@@ -287,8 +316,16 @@ def test_no_treatment_yet_is_not_done_yet(capsys):
     assert capsys.readouterr().out == "not done yet\n"
 
 
-@pytest.mark.parametrize("call", [lambda: examine("I"), lambda: examine("a"), lambda: examine(0),
-                                  lambda: heal("", "scale the inputs"), lambda: heal([], ...)])
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda: examine("I"),
+        lambda: examine("a"),
+        lambda: examine(0),
+        lambda: heal("", "scale the inputs"),
+        lambda: heal([], ...),
+    ],
+)
 def test_a_patient_that_there_is_not_is_answered_with_those_there_are(call):
     with pytest.raises(ValueError, match='patient must be one of "A", "B", .*, "H"; not '):
         call()

@@ -39,9 +39,14 @@ def a_chart(steps):
     """As much of a `patients.Chart` as is drawn; a chart of lesson 08 leaves the axes and has 0."""
     epochs = np.arange(3) * steps
     return SimpleNamespace(
-        steps=epochs, loss=np.array([2.3, 1e9, np.nan]), one_batch=np.array([2.3, 0.0, 1.0]),
-        accuracy=np.array([0.1, 0.5, 1.0]), val_accuracy=np.array([0.1, 0.4, 0.9]),
-        new_accuracy=0.8, update=np.array([0.01, 1e-16, 0.02]))
+        steps=epochs,
+        loss=np.array([2.3, 1e9, np.nan]),
+        one_batch=np.array([2.3, 0.0, 1.0]),
+        accuracy=np.array([0.1, 0.5, 1.0]),
+        val_accuracy=np.array([0.1, 0.4, 0.9]),
+        new_accuracy=0.8,
+        update=np.array([0.01, 1e-16, 0.02]),
+    )
 
 
 def every_figure():
@@ -49,8 +54,9 @@ def every_figure():
     starts = np.array([[0.0, 0.0], [1.0, 1.0], [-1.0, 1.0]])
     yield a_figure()
     yield plots.landscape(surface, starts, alt="x")
-    yield plots.intervals({"a": [1, 2, 3], "b": [2, 2.5, 4]}, xlabel="loss", ylabel="rule", alt="x",
-                          baseline="a")
+    yield plots.intervals(
+        {"a": [1, 2, 3], "b": [2, 2.5, 4]}, xlabel="loss", ylabel="rule", alt="x", baseline="a"
+    )
     yield plots.chart(a_chart(10), a_chart(10), alt="x")
     yield plots.matrix([[0.1, 0.9]], ["a"], ["b", "c"], xlabel="x", ylabel="y", title="t", alt="x")
     yield plots.endings(surface, starts, np.array([0, 1, 0]), np.array([0, 1, 1]), alt="x")
@@ -157,8 +163,9 @@ def test_an_interval_spans_what_student_says():
     values = np.array([1.0, 2.0, 4.0, 5.0])
     fig = plots.intervals({"a": values, "b": values + 1}, xlabel="x", ylabel="y", alt="x")
     bar = fig.axes[0].lines[1].get_xdata()
-    np.testing.assert_allclose(bar, scipy.stats.t.interval(0.95, 3, 3.0, scipy.stats.sem(values)),
-                               atol=2e-3)
+    np.testing.assert_allclose(
+        bar, scipy.stats.t.interval(0.95, 3, 3.0, scipy.stats.sem(values)), atol=2e-3
+    )
 
 
 def test_a_chart_shows_the_run_over_its_reference_in_grey():
@@ -173,20 +180,35 @@ def test_a_chart_shows_the_run_over_its_reference_in_grey():
     np.testing.assert_array_equal(loss.lines[2].get_xydata(), [[0, 2.3], [10, 1e9], [20, np.nan]])
     assert accuracy.lines[-1].get_xydata().tolist() == [[20, 0.8]]
     assert [text.get_text() for text in accuracy.get_legend().get_texts()] == [
-        "training", "validation", "new digits"]
+        "training",
+        "validation",
+        "new digits",
+    ]
     assert [text.get_text() for text in step.get_legend().get_texts()] == [
-        "healthy run", "this run"]
+        "healthy run",
+        "this run",
+    ]
 
 
 def test_charts_of_any_two_runs_have_the_same_heights():
     wild = SimpleNamespace(**{**vars(a_chart(10)), "update": np.array([14.0, 1e4, 1e-9])})
-    limits = [[axes.get_ylim() for axes in plots.chart(run, a_chart(10), alt="x").axes]
-              for run in (wild, a_chart(10))]
+    limits = [
+        [axes.get_ylim() for axes in plots.chart(run, a_chart(10), alt="x").axes]
+        for run in (wild, a_chart(10))
+    ]
     assert limits[0] == limits[1]
 
 
 def test_a_matrix_says_each_share_in_per_cent_and_crosses_the_marked_ones_out():
-    fig = plots.matrix([[0.123, 0.9], [0.5, np.nan]], ["a", "b"], ["c", "d"], xlabel="x",
-                       ylabel="y", title="t", alt="x", marked=[[False, False], [False, True]])
+    fig = plots.matrix(
+        [[0.123, 0.9], [0.5, np.nan]],
+        ["a", "b"],
+        ["c", "d"],
+        xlabel="x",
+        ylabel="y",
+        title="t",
+        alt="x",
+        marked=[[False, False], [False, True]],
+    )
     assert [text.get_text() for text in fig.axes[0].texts] == ["12", "90", "50", "×"]
     assert [label.get_text() for label in fig.axes[0].get_xticklabels()] == ["c", "d"]

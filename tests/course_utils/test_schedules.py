@@ -81,8 +81,10 @@ def test_warmup_then_cosine_matches_torch(steps, T_max):
 @given(steps=st.integers(1, 70))
 @settings(max_examples=30, deadline=None)
 def test_warmup_alone_matches_torch(steps):
-    assert_matches(warmup(steps), lambda opt: lr_scheduler.LinearLR(
-        opt, start_factor=1 / (steps + 1), total_iters=steps))
+    assert_matches(
+        warmup(steps),
+        lambda opt: lr_scheduler.LinearLR(opt, start_factor=1 / (steps + 1), total_iters=steps),
+    )
 
 
 def test_no_warmup_steps_means_none():
@@ -90,9 +92,16 @@ def test_no_warmup_steps_means_none():
     np.testing.assert_array_equal(warmup(0, cosine(10))(t), cosine(10)(t))
 
 
-@pytest.mark.parametrize("schedule", [
-    constant(), step(5, 0.5), exponential(0.9), cosine(20, 0.1), warmup(5, exponential(0.9)),
-])
+@pytest.mark.parametrize(
+    "schedule",
+    [
+        constant(),
+        step(5, 0.5),
+        exponential(0.9),
+        cosine(20, 0.1),
+        warmup(5, exponential(0.9)),
+    ],
+)
 def test_an_array_of_steps_equals_the_steps_one_by_one(schedule):
     t = np.arange(24).reshape(4, 6)
     expected = [[schedule(int(i)) for i in row] for row in t]
@@ -100,33 +109,39 @@ def test_an_array_of_steps_equals_the_steps_one_by_one(schedule):
     assert np.shape(schedule(3)) == ()
 
 
-@pytest.mark.parametrize(("make", "values"), [
-    (exponential, [0.5, 0.9]),
-    (lambda gamma: step(3, gamma), [0.5, 0.9]),
-    (lambda size: step(size, 0.5), [3, 7]),
-    (cosine, [5, 20]),
-    (lambda final: cosine(9, final), [0.0, 0.3]),
-    (warmup, [0, 6]),
-])
+@pytest.mark.parametrize(
+    ("make", "values"),
+    [
+        (exponential, [0.5, 0.9]),
+        (lambda gamma: step(3, gamma), [0.5, 0.9]),
+        (lambda size: step(size, 0.5), [3, 7]),
+        (cosine, [5, 20]),
+        (lambda final: cosine(9, final), [0.0, 0.3]),
+        (warmup, [0, 6]),
+    ],
+)
 def test_arguments_may_be_arrays(make, values):
     t = np.arange(12)
     together = make(np.array(values)[:, None])(t)
     np.testing.assert_allclose(together, [make(v)(t) for v in values], rtol=1e-15)
 
 
-@pytest.mark.parametrize(("call", "error", "words"), [
-    (lambda: step(0), ValueError, "step_size must be at least 1"),
-    (lambda: step(2.5), TypeError, "step_size counts steps"),
-    (lambda: step(3, -0.1), ValueError, "gamma must be finite and at least 0"),
-    (lambda: exponential(np.nan), ValueError, "gamma must be finite"),
-    (lambda: exponential("0.9"), TypeError, "gamma must be a number"),
-    (lambda: cosine(0), ValueError, "T_max must be at least 1"),
-    (lambda: cosine(10, np.inf), ValueError, "final must be finite"),
-    (lambda: warmup(-1), ValueError, "steps must be at least 0"),
-    (lambda: warmup(5, 0.5), TypeError, "then must be a schedule"),
-    (lambda: constant()(-1), ValueError, "t must be at least 0"),
-    (lambda: cosine(10)(np.linspace(0, 1)), TypeError, "np.arange"),
-])
+@pytest.mark.parametrize(
+    ("call", "error", "words"),
+    [
+        (lambda: step(0), ValueError, "step_size must be at least 1"),
+        (lambda: step(2.5), TypeError, "step_size counts steps"),
+        (lambda: step(3, -0.1), ValueError, "gamma must be finite and at least 0"),
+        (lambda: exponential(np.nan), ValueError, "gamma must be finite"),
+        (lambda: exponential("0.9"), TypeError, "gamma must be a number"),
+        (lambda: cosine(0), ValueError, "T_max must be at least 1"),
+        (lambda: cosine(10, np.inf), ValueError, "final must be finite"),
+        (lambda: warmup(-1), ValueError, "steps must be at least 0"),
+        (lambda: warmup(5, 0.5), TypeError, "then must be a schedule"),
+        (lambda: constant()(-1), ValueError, "t must be at least 0"),
+        (lambda: cosine(10)(np.linspace(0, 1)), TypeError, "np.arange"),
+    ],
+)
 def test_bad_input_is_named(call, error, words):
     with pytest.raises(error, match=words):
         call()

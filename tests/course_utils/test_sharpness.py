@@ -22,8 +22,9 @@ def data():
 
 
 def small(activation="tanh", *args, seed=0, **options):
-    return mlp(2, 4, activation, "xavier", *args, seed=seed, inputs=INPUTS, outputs=CLASSES,
-               **options).double()
+    return mlp(
+        2, 4, activation, "xavier", *args, seed=seed, inputs=INPUTS, outputs=CLASSES, **options
+    ).double()
 
 
 def trained(data, *args, epochs=5, **options):
@@ -40,8 +41,9 @@ def dense_eigenvalues(model, data):
 
     def loss(flat):
         parts = [part.view(p.shape) for part, p in zip(flat.split(sizes), parameters.values())]
-        return cross_entropy(torch.func.functional_call(model, dict(zip(parameters, parts)), (X,)),
-                             y)
+        return cross_entropy(
+            torch.func.functional_call(model, dict(zip(parameters, parts)), (X,)), y
+        )
 
     flat = torch.cat([p.flatten() for p in parameters.values()])
     hessian = torch.autograd.functional.hessian(loss, flat)
@@ -126,8 +128,9 @@ def test_single_precision_agrees_with_double(data):
 
 
 def test_the_seed_makes_the_first_vector(data):
-    values = [top_eigenvalue(small(), *data, iterations=1, seed=seed).eigenvalue
-              for seed in (0, 0, 1)]
+    values = [
+        top_eigenvalue(small(), *data, iterations=1, seed=seed).eigenvalue for seed in (0, 0, 1)
+    ]
     assert values[0] == values[1] != values[2]
 
 
@@ -146,11 +149,14 @@ def test_measuring_leaves_the_model_as_it_was(data, training):
         assert (p.grad == gradient).all()
 
 
-@pytest.mark.parametrize("settings, words", [
-    ({"iterations": 0}, "iterations must be a whole number, at least 1, not 0"),
-    ({"iterations": 2.5}, "not 2.5"),
-    ({"y": [0, 1]}, r"X must be features .* given X \(40, 3\) and y \(2,\)"),
-])
+@pytest.mark.parametrize(
+    "settings, words",
+    [
+        ({"iterations": 0}, "iterations must be a whole number, at least 1, not 0"),
+        ({"iterations": 2.5}, "not 2.5"),
+        ({"y": [0, 1]}, r"X must be features .* given X \(40, 3\) and y \(2,\)"),
+    ],
+)
 def test_top_eigenvalue_says_what_is_wrong(data, settings, words):
     with pytest.raises(ValueError, match=words):
         top_eigenvalue(small(), **{"X": data[0], "y": data[1], **settings})
@@ -194,9 +200,15 @@ def test_rescaled_needs_a_hidden_layer(layer):
         rescaled(small("relu"), 2.0, layer)
 
 
-@pytest.mark.parametrize("activation, options", [
-    ("tanh", {}), ("sigmoid", {}), ("relu", {"residual": True}), ("relu", {"norm": "batch"}),
-])
+@pytest.mark.parametrize(
+    "activation, options",
+    [
+        ("tanh", {}),
+        ("sigmoid", {}),
+        ("relu", {"residual": True}),
+        ("relu", {"norm": "batch"}),
+    ],
+)
 def test_rescaled_refuses_networks_that_it_would_change(activation, options):
     with pytest.raises(ValueError, match="plain network of ReLU or leaky ReLU"):
         rescaled(small(activation, **options), 2.0)

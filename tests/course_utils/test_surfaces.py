@@ -68,8 +68,14 @@ def test_minima_are_all_there_are(surface):
     """A search from 60 random points finds every listed minimum and no other."""
     found = set()
     for start in random_points(surface, seed=0, shape=(60,)):
-        end = minimize(surface, start, jac=surface.gradient, bounds=surface.bounds,
-                       tol=1e-12, options={"maxiter": 5000})
+        end = minimize(
+            surface,
+            start,
+            jac=surface.gradient,
+            bounds=surface.bounds,
+            tol=1e-12,
+            options={"maxiter": 5000},
+        )
         low, high = surface.bounds.T
         inside = np.all((end.x > low + 1e-6) & (end.x < high - 1e-6))
         if inside and np.abs(end.jac).max() < 1e-3:
@@ -162,19 +168,29 @@ def test_points_that_are_no_numbers_are_refused():
         surfaces.BOWL(["a", "b"])
 
 
-GOOD = dict(name="line", function=np.sum, gradient=np.ones_like, minima=np.empty((0, 1)),
-            bounds=[[-1, 1]], start=[0], rates=(0.1, 1))
+GOOD = dict(
+    name="line",
+    function=np.sum,
+    gradient=np.ones_like,
+    minima=np.empty((0, 1)),
+    bounds=[[-1, 1]],
+    start=[0],
+    rates=(0.1, 1),
+)
 
 
-@pytest.mark.parametrize(("change", "error", "words"), [
-    ({"bounds": [-1, 1]}, ValueError, r"bounds has shape \(2,\), expected \(1, 2\)"),
-    ({"minima": [0.0]}, ValueError, r"minima has shape \(1,\), expected \(k, 1\)"),
-    ({"start": 0.0}, ValueError, r"start has shape \(\), expected \(1,\)"),
-    ({"start": [2]}, ValueError, "not inside the bounds"),
-    ({"bounds": [[1, -1]]}, ValueError, "not inside the bounds"),
-    ({"rates": (1, 0.1)}, ValueError, "0 < low < high"),
-    ({"gradient": None}, TypeError, "must be callable"),
-])
+@pytest.mark.parametrize(
+    ("change", "error", "words"),
+    [
+        ({"bounds": [-1, 1]}, ValueError, r"bounds has shape \(2,\), expected \(1, 2\)"),
+        ({"minima": [0.0]}, ValueError, r"minima has shape \(1,\), expected \(k, 1\)"),
+        ({"start": 0.0}, ValueError, r"start has shape \(\), expected \(1,\)"),
+        ({"start": [2]}, ValueError, "not inside the bounds"),
+        ({"bounds": [[1, -1]]}, ValueError, "not inside the bounds"),
+        ({"rates": (1, 0.1)}, ValueError, "0 < low < high"),
+        ({"gradient": None}, TypeError, "must be callable"),
+    ],
+)
 def test_a_surface_that_does_not_fit_together_is_refused(change, error, words):
     Surface(**GOOD)
     with pytest.raises(error, match=words):

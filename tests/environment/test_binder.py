@@ -29,8 +29,11 @@ def plan(tmp_path_factory):
         shutil.copy(ROOT / name, folder)
     done = subprocess.run(
         [sys.executable, "-m", "repo2docker", "--no-build", "--debug", str(folder)],
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, encoding="utf-8", timeout=120,
-    )  # fmt: skip
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        encoding="utf-8",
+        timeout=120,
+    )
     assert done.returncode == 0, done.stdout
     return done.stdout
 
@@ -78,8 +81,11 @@ def test_ci_fetches_a_browser_only_where_there_is_none_and_then_tests(tmp_path, 
         [str(ROOT / ".ci" / "run")],
         cwd=tmp_path,
         env={**os.environ, "PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}"},
-        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, encoding="utf-8", check=True,
-    )  # fmt: skip
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        encoding="utf-8",
+        check=True,
+    )
     install = "apt-get install -y --no-install-recommends chromium fonts-noto-cjk"
     fetched = [] if browser else ["apt-get update", install]
     assert done.stdout.splitlines() == [*fetched, "python3 run.py test"]

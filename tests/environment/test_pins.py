@@ -21,8 +21,9 @@ import run
 ROOT = Path(run.__file__).parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 RUNTIME = [Requirement(text) for text in PROJECT["dependencies"]]
-TEST = [Requirement(text) for name in run.groups()
-        for text in PROJECT["optional-dependencies"][name]]
+TEST = [
+    Requirement(text) for name in run.groups() for text in PROJECT["optional-dependencies"][name]
+]
 PINS = {canonicalize_name(name): version for name, version in run.pins().items()}
 
 CONDA = yaml.safe_load((ROOT / "environment.yml").read_text(encoding="utf-8"))
@@ -128,8 +129,10 @@ def test_a_fresh_environment_can_install_the_pip_section(tmp_path):
         + ["-r", "requirements.txt"],
         cwd=tmp_path,
         env={**os.environ, "PIP_RETRIES": "1", "PIP_DEFAULT_TIMEOUT": "15"},
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, encoding="utf-8",
-    )  # fmt: skip
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        encoding="utf-8",
+    )
     if done.returncode and "network" in run.explain(done.stdout) and not os.environ.get("CI"):
         pytest.skip("needs the network")
     assert done.returncode == 0, done.stdout[-2000:]

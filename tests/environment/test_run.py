@@ -25,8 +25,11 @@ def started(*arguments, **variables):
     done = subprocess.run(
         [sys.executable, str(ROOT / "run.py"), *arguments],
         env={**os.environ, **variables},
-        stdin=subprocess.DEVNULL, capture_output=True, encoding="utf-8", timeout=60,
-    )  # fmt: skip
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        encoding="utf-8",
+        timeout=60,
+    )
     return done.returncode, done.stdout, done.stderr
 
 
@@ -411,8 +414,10 @@ def test_lab_serves_the_course(tmp_path):
         + ["--IdentityProvider.token="],
         cwd=tmp_path,
         env={**os.environ, "JUPYTER_CONFIG_DIR": str(tmp_path), "HOME": str(tmp_path)},
-        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-    )  # fmt: skip
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
     try:
         until = time.monotonic() + 60
         while run.is_free(port):

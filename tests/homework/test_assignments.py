@@ -18,15 +18,22 @@ from course_utils.grading.release import leaks, prepare, release, solution_lines
 ALL = assignments()
 EACH = pytest.mark.parametrize("assignment", ALL, ids=lambda a: a.id)
 EXERCISES = [pytest.param(a, e, id=f"{a.id}-{e.name}") for a in ALL for e in a.exercises.values()]
-MISTAKES = [pytest.param(a, e, name, id=f"{a.id}-{e.name}-{name}")
-            for a in ALL for e in a.exercises.values() for name in e.mistakes]
+MISTAKES = [
+    pytest.param(a, e, name, id=f"{a.id}-{e.name}-{name}")
+    for a in ALL
+    for e in a.exercises.values()
+    for name in e.mistakes
+]
 FORBIDDEN = re.compile(r"\b(simply|just|obviously|trivial|clearly)\b", re.IGNORECASE)
 
 
 def cells(path):
     """The cells of a notebook that nbgrader knows, by their names."""
-    return {c.metadata.nbgrader.grade_id: c for c in nbformat.read(path, as_version=4).cells
-            if "nbgrader" in c.metadata}
+    return {
+        c.metadata.nbgrader.grade_id: c
+        for c in nbformat.read(path, as_version=4).cells
+        if "nbgrader" in c.metadata
+    }
 
 
 def released(assignment):
@@ -73,7 +80,8 @@ def test_the_release_is_equal_to_the_committed_files_byte_for_byte(assignment, f
     for ending in ("ipynb", "json"):
         name = f"{assignment.notebook}.{ending}"
         assert (folder / name).read_bytes() == (RELEASED / name).read_bytes(), (
-            f"{name} is out of date: python3 run.py homework release {assignment.id}")
+            f"{name} is out of date: python3 run.py homework release {assignment.id}"
+        )
 
 
 def test_a_second_release_changes_nothing(fresh):
@@ -102,9 +110,13 @@ def test_a_leak_would_be_seen(assignment, tmp_path):
     assert leaks(assignment, tmp_path)
 
 
-@pytest.mark.parametrize(("lost", "words"), [
-    ("setup", "has no cell 'setup'"), ("-hidden", "has no cell '.*-hidden'"),
-])
+@pytest.mark.parametrize(
+    ("lost", "words"),
+    [
+        ("setup", "has no cell 'setup'"),
+        ("-hidden", "has no cell '.*-hidden'"),
+    ],
+)
 def test_a_source_that_lacks_a_cell_is_refused(tmp_path, lost, words):
     source = nbformat.read(ALL[0].source, as_version=4)
     source.cells = [c for c in source.cells if not c.id.endswith(lost)]

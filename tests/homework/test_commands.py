@@ -27,32 +27,38 @@ ROSTER = {
 # ------------------------------------------------------------------------------------ who is it?
 
 
-@pytest.mark.parametrize(("path", "student"), [
-    ("Ada Lovelace_123_assignsubmission_file_/x.ipynb", "ada1"),  # Moodle
-    ("lovelaceada_4711_815_hw02.ipynb", "ada1"),  # Canvas
-    ("hw02_ada1_attempt_2027-03-01-12-00-00_x.ipynb", "ada1"),  # Blackboard
-    ("repositories/hw02-bob/hw02.ipynb", "bob"),  # GitHub Classroom
-    ("bob@uni.example/x.ipynb", "bob"),
-    ("BOB ROSS HILL/x.ipynb", "bob"),
-    ("김민수/x.ipynb", "kim2"),
-    ("Jose\u0301 Nu\u0301n\u0303ez_1_file/x.ipynb", "jose"),  # macOS takes accents apart
-    ("someone/x.ipynb", None),
-    ("bobby/x.ipynb", None),  # a part of a word is no name
-    ("ada1 and bob/x.ipynb", None),
-])
+@pytest.mark.parametrize(
+    ("path", "student"),
+    [
+        ("Ada Lovelace_123_assignsubmission_file_/x.ipynb", "ada1"),  # Moodle
+        ("lovelaceada_4711_815_hw02.ipynb", "ada1"),  # Canvas
+        ("hw02_ada1_attempt_2027-03-01-12-00-00_x.ipynb", "ada1"),  # Blackboard
+        ("repositories/hw02-bob/hw02.ipynb", "bob"),  # GitHub Classroom
+        ("bob@uni.example/x.ipynb", "bob"),
+        ("BOB ROSS HILL/x.ipynb", "bob"),
+        ("김민수/x.ipynb", "kim2"),
+        ("Jose\u0301 Nu\u0301n\u0303ez_1_file/x.ipynb", "jose"),  # macOS takes accents apart
+        ("someone/x.ipynb", None),
+        ("bobby/x.ipynb", None),  # a part of a word is no name
+        ("ada1 and bob/x.ipynb", None),
+    ],
+)
 def test_a_path_tells_whose_a_file_is_or_nothing(path, student):
     found, reason = owner(path.split("/"), ROSTER)
     assert found == student
     assert bool(reason) == (student is None)
 
 
-@pytest.mark.parametrize(("content", "words"), [
-    (None, "is missing: a table"),
-    (b"id;name\nx;\xff\n", "not UTF-8"),
-    (b"number,name\n1,A\n", "expected the headings id and name, got number, name"),
-    (b"id,name\na,A\na,B\n", "line 3: the id a is there twice"),
-    (b"id,name\n../up,A\n", "'../up' cannot be an id"),
-])
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (None, "is missing: a table"),
+        (b"id;name\nx;\xff\n", "not UTF-8"),
+        (b"number,name\n1,A\n", "expected the headings id and name, got number, name"),
+        (b"id,name\na,A\na,B\n", "line 3: the id a is there twice"),
+        (b"id,name\n../up,A\n", "'../up' cannot be an id"),
+    ],
+)
 def test_a_roster_that_cannot_be_used_says_why(tmp_path, content, words):
     path = tmp_path / "roster.csv"
     if content is not None:
@@ -88,7 +94,10 @@ def test_what_cannot_be_read_is_listed_and_kept(course, tmp_path):
         nested.writestr("../../hw01_up.ipynb", "{}")
     log = collect(course, [place], ROSTER, assignments())
     assert [(one.student, one.status) for one in log] == [
-        ("ada1", "left aside"), ("bob", "left aside"), ("kim2", "collected")]
+        ("ada1", "left aside"),
+        ("bob", "left aside"),
+        ("kim2", "collected"),
+    ]
     assert "cannot be read" in log[0].reason and "a link" in log[1].reason
     (kept,) = (course.root / "collected" / "left_aside").iterdir()
     assert kept.read_bytes() == b"PK no zip file"
@@ -111,10 +120,17 @@ def test_a_place_that_is_not_there_is_named(course, tmp_path):
 # -------------------------------------------------------------------------------- dates and tables
 
 
-@pytest.mark.parametrize(("handed_in", "extra", "late"), [
-    ("2027-03-08T12:00", 0, 0), ("2027-03-08T12:01", 0, 1), ("2027-03-10T11:59", 0, 2),
-    ("2027-03-10T11:59", 1, 1), ("2027-03-10T11:59", 5, 0), ("2026-01-01T00:00", 0, 0),
-])
+@pytest.mark.parametrize(
+    ("handed_in", "extra", "late"),
+    [
+        ("2027-03-08T12:00", 0, 0),
+        ("2027-03-08T12:01", 0, 1),
+        ("2027-03-10T11:59", 0, 2),
+        ("2027-03-10T11:59", 1, 1),
+        ("2027-03-10T11:59", 5, 0),
+        ("2026-01-01T00:00", 0, 0),
+    ],
+)
 def test_days_late_are_days_begun_after_the_date_and_what_was_granted(handed_in, extra, late):
     due = datetime(2027, 3, 8, 12, tzinfo=UTC)
     assert days_late(datetime.fromisoformat(handed_in).replace(tzinfo=UTC), due, extra) == late
@@ -128,11 +144,14 @@ def test_a_table_runs_no_formula():
     assert to_csv([{"id": "a", "name": "=1+1"}]) == "id,name\na,'=1+1\n"
 
 
-@pytest.mark.parametrize(("line", "words"), [
-    ("seed = 'x'", "expected a line `seed = `"),
-    ("seed = 1\n[due]\nhw01 = 2027-03-08", "expected a line like hw01 = 2027"),
-    ("seed = ", "grading.toml"),
-])
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("seed = 'x'", "expected a line `seed = `"),
+        ("seed = 1\n[due]\nhw01 = 2027-03-08", "expected a line like hw01 = 2027"),
+        ("seed = ", "grading.toml"),
+    ],
+)
 def test_a_configuration_that_cannot_be_used_says_why(course, line, words):
     course.root.mkdir()
     (course.root / "grading.toml").write_text(line)
@@ -160,9 +179,12 @@ def test_the_student_edition_holds_no_solution_and_is_the_same_each_time(tmp_pat
     assert {"run.py", "notebooks/homework/hw02_numerical.json"} <= set(names)
     secret = set.union(*map(solution_lines, assignments()))
     with zipfile.ZipFile(tmp_path / "a.zip") as packed:
-        texts = [packed.read(f"descent/{name}").decode("utf-8", "ignore") for name in names
-                 if name.startswith(("notebooks/homework/", "docs/")) and name.endswith(
-                     (".ipynb", ".json", ".md"))]
+        texts = [
+            packed.read(f"descent/{name}").decode("utf-8", "ignore")
+            for name in names
+            if name.startswith(("notebooks/homework/", "docs/"))
+            and name.endswith((".ipynb", ".json", ".md"))
+        ]
     assert texts and not [line for line in secret if any(line in text for text in texts)]
 
 
@@ -183,8 +205,11 @@ def test_what_git_does_not_know_is_not_packed(tmp_path):
 def test_every_command_in_the_guides_is_one():
     known = {name for action in cli.parser()._subparsers._group_actions for name in action.choices}
     pages = [ROOT / "docs/instructors.md", ROOT / "homework/README.md", ROOT / "README.md"]
-    said = {word for page in pages
-            for word in re.findall(r"run\.py homework ([a-z-]+)", page.read_text("utf-8"))}
+    said = {
+        word
+        for page in pages
+        for word in re.findall(r"run\.py homework ([a-z-]+)", page.read_text("utf-8"))
+    }
     assert {"release", "archive", "collect", "grade", "feedback", "export"} <= said <= known
 
 
@@ -193,8 +218,10 @@ def test_run_py_hands_over_to_the_commands(monkeypatch):
     monkeypatch.setattr(run, "set_up", lambda extras: handed.append(extras) or "python")
     monkeypatch.setattr(run, "hand_over", lambda command, **variables: handed.append(command))
     run.main(["homework", "grade", "hw01", "--workers", "2"])
-    assert handed == [["homework"], ["python", "-m", "course_utils.grading", "grade", "hw01",
-                                     "--workers", "2"]]
+    assert handed == [
+        ["homework"],
+        ["python", "-m", "course_utils.grading", "grade", "hw01", "--workers", "2"],
+    ]
 
 
 def test_an_error_is_one_sentence_and_no_traceback(tmp_path, capsys):
@@ -203,6 +230,7 @@ def test_an_error_is_one_sentence_and_no_traceback(tmp_path, capsys):
 
 
 def test_git_ignores_the_course_folder():
-    done = subprocess.run(["git", "check-ignore", "gradebook/grading.toml"], cwd=ROOT,
-                          capture_output=True)
+    done = subprocess.run(
+        ["git", "check-ignore", "gradebook/grading.toml"], cwd=ROOT, capture_output=True
+    )
     assert done.returncode == 0

@@ -147,7 +147,8 @@ def test_pinball_has_autograds_slopes_and_its_best_constant_is_the_quantile():
         close(slopes, p.grad)
     data = np.random.default_rng(0).normal(size=999)
     best = optimize.minimize_scalar(
-        lambda c: reference(np.full(999, c), data, 0.9)[0], bounds=(-3, 3), method="bounded").x
+        lambda c: reference(np.full(999, c), data, 0.9)[0], bounds=(-3, 3), method="bounded"
+    ).x
     assert abs(best - np.quantile(data, 0.9)) < 0.02
 
 
@@ -163,8 +164,10 @@ def test_focal_loss_without_focus_is_binary_cross_entropy_and_else_its_formula()
 def test_smoothed_cross_entropy_equals_pytorch():
     reference, given = cases("hw03", "smoothed_cross_entropy")
     for z, labels, eps in given:
-        close(reference(z, labels, eps),
-              F.cross_entropy(tensor(z), torch.tensor(labels), label_smoothing=eps).item())
+        close(
+            reference(z, labels, eps),
+            F.cross_entropy(tensor(z), torch.tensor(labels), label_smoothing=eps).item(),
+        )
 
 
 def test_the_slope_for_the_temperature_equals_autograd():
@@ -224,6 +227,7 @@ def test_the_noise_of_a_batch_is_that_of_all_batches_one_could_draw():
 def test_no_rate_is_better_than_the_best():
     reference, given = cases("hw04", "best_rate")
     for curvatures in (c for (c,) in given):
+
         def slowest(rate, curvatures=curvatures):
             return np.max(np.abs(1 - rate * curvatures))
 
@@ -368,8 +372,9 @@ def test_the_mean_square_is_the_integral_over_bell_shaped_scores_layer_by_layer(
         q = start
         for _ in range(depth):
             scores = stats.norm(scale=np.sqrt(n * q) * std)
-            q = (scores.expect(lambda z: z**2, lb=0)
-                 + scores.expect(lambda z, k=slope: (k * z) ** 2, ub=0))
+            q = scores.expect(lambda z: z**2, lb=0) + scores.expect(
+                lambda z, k=slope: (k * z) ** 2, ub=0
+            )
         close(reference(start, depth, n, std, slope), q, rtol=1e-7)
 
 
@@ -455,8 +460,13 @@ def test_the_bootstrap_interval_is_scipys():
         close(reference(first, second, rows), stats.scoreatpercentile(draws.mean(1), [2.5, 97.5]))
     first, second = given[0][:2]
     rows = np.random.default_rng(5).integers(0, len(first), (20000, len(first)))
-    wanted = stats.bootstrap((second - first,), np.mean, n_resamples=20000, method="percentile",
-                             rng=np.random.default_rng(6)).confidence_interval
+    wanted = stats.bootstrap(
+        (second - first,),
+        np.mean,
+        n_resamples=20000,
+        method="percentile",
+        rng=np.random.default_rng(6),
+    ).confidence_interval
     close(reference(first, second, rows), wanted, rtol=0, atol=2e-3)
 
 
@@ -493,7 +503,7 @@ def test_the_rate_found_lies_in_the_steepest_fall_before_the_divergence():
             if losses[i] > limit * min(losses[:i]):
                 cut += 1
                 break
-            middle = 10 ** np.mean(np.log10(rates[i - 1:i + 1]))
+            middle = 10 ** np.mean(np.log10(rates[i - 1 : i + 1]))
             falls[middle] = (losses[i - 1] - losses[i]) / np.log10(rates[i] / rates[i - 1])
         close(reference(rates, losses, limit), max(falls, key=falls.get))
     assert 3 < cut < 38
@@ -517,8 +527,10 @@ def test_the_calibration_error_is_that_of_scipys_bins():
 
 def test_every_exercise_has_an_oracle():
     text = Path(__file__).read_text(encoding="utf-8")
-    missing = [name for homework, exercises in REFERENCES.items() for name in exercises
-               if f'cases("{homework}", "{name}"' not in text]
+    missing = [
+        name
+        for homework, exercises in REFERENCES.items()
+        for name in exercises
+        if f'cases("{homework}", "{name}"' not in text
+    ]
     assert missing == []
-
-

@@ -43,22 +43,22 @@ s12,Leo <b>Bold</b>,leo@uni.example
 s13,Mia Missing,mia@uni.example
 """
 
-FORWARD = '''def hessian_vector(gradient, x, v, h):
-    return (gradient(x + h * v) - gradient(x)) / h'''
-RAISES = '''def richardson(f, x, h):
-    raise ValueError(f"I was given {x} and {h}")'''
-CHANGES = '''def mixed_derivative(f, x, i, j, h):
+FORWARD = """def hessian_vector(gradient, x, v, h):
+    return (gradient(x + h * v) - gradient(x)) / h"""
+RAISES = """def richardson(f, x, h):
+    raise ValueError(f"I was given {x} and {h}")"""
+CHANGES = """def mixed_derivative(f, x, i, j, h):
     x += 0.0001
-    return 0.0'''
-FORGETS = '''def complex_jacobian(field, x, h):
-    print("<script>alert(1)</script>", x)'''
+    return 0.0"""
+FORGETS = """def complex_jacobian(field, x, h):
+    print("<script>alert(1)</script>", x)"""
 # It takes down what it is asked for and plays the table back: no luck with other inputs.
-BY_HEART = '''import json
+BY_HEART = """import json
 from course_utils.exercises import table
 TRIAL = table.read("hw02_numerical.json")["find_wrong_slopes"]
 KNOWN = {repr(case): TRIAL.expected(i) for i, case in enumerate(TRIAL.cases)}
 def find_wrong_slopes(f, claimed, x, h):
-    return KNOWN.get(repr((f, claimed, x, h)), claimed < 0)'''
+    return KNOWN.get(repr((f, claimed, x, h)), claimed < 0)"""
 
 
 def submission(solved=SOLVED, **own):
@@ -75,11 +75,13 @@ def submission(solved=SOLVED, **own):
 HANDED_IN = {  # as platforms name their files
     "Ada Perfect_81_assignsubmission_file_/homework two.ipynb": submission(),
     "Ben Empty_82_assignsubmission_file_/hw02_numerical.ipynb": submission([]),
-    "Cho Partly_83_assignsubmission_file_/Untitled.ipynb":
-        submission(["hessian_vector", "richardson", "complex_jacobian"]),
+    "Cho Partly_83_assignsubmission_file_/Untitled.ipynb": submission(
+        ["hessian_vector", "richardson", "complex_jacobian"]
+    ),
     "forwarddee_4711_hw02_numerical-2.ipynb": submission(hessian_vector=FORWARD),
-    "hw02_eva@uni.example_attempt_2027-03-08-12-00-00_hw02_numerical.ipynb":
-        submission(richardson=RAISES),
+    "hw02_eva@uni.example_attempt_2027-03-08-12-00-00_hw02_numerical.ipynb": submission(
+        richardson=RAISES
+    ),
     "s06/hw02_numerical.ipynb": submission(mixed_derivative=CHANGES),
     "s07/hw02_numerical.ipynb": submission(complex_jacobian=FORGETS),
     "s08/hw02_numerical.ipynb": submission(find_wrong_slopes=BY_HEART),
@@ -91,8 +93,20 @@ HANDED_IN = {  # as platforms name their files
     "Nobody We Know/hw02_numerical.ipynb": submission(),
     "s13/notes.docx": "my dog ate it",
 }
-POINTS = {"s01": 70, "s02": 0, "s03": 42, "s04": 56, "s05": 56, "s06": 56, "s07": 56, "s08": 62,
-          "s09": 0, "s10": 70, "s11": 14, "s12": 70}
+POINTS = {
+    "s01": 70,
+    "s02": 0,
+    "s03": 42,
+    "s04": 56,
+    "s05": 56,
+    "s06": 56,
+    "s07": 56,
+    "s08": 62,
+    "s09": 0,
+    "s10": 70,
+    "s11": 14,
+    "s12": 70,
+}
 
 
 @pytest.fixture(scope="module")
@@ -140,29 +154,39 @@ def page(course, student):
 
 
 def test_the_table_of_grades_is_exactly_what_was_earned(term):
-    table = {student: (row["hw02_points"], row["hw02_days_late"], row["hw02_status"])
-             for student, row in grades(term).items()}
+    table = {
+        student: (row["hw02_points"], row["hw02_days_late"], row["hw02_status"])
+        for student, row in grades(term).items()
+    }
     expected = {student: (str(points), "0", "by hand") for student, points in POINTS.items()}
     # Nothing of the figure and the answer was done, so there is nothing to grade by hand.
-    expected |= {"s02": ("0", "0", "graded"), "s03": ("42", "0", "graded"),
-                 "s09": ("0", "0", "unreadable"), "s10": ("70", "2", "by hand"),
-                 "s11": ("14", "0", "graded"), "s13": ("", "", "missing")}
+    expected |= {
+        "s02": ("0", "0", "graded"),
+        "s03": ("42", "0", "graded"),
+        "s09": ("0", "0", "unreadable"),
+        "s10": ("70", "2", "by hand"),
+        "s11": ("14", "0", "graded"),
+        "s13": ("", "", "missing"),
+    }
     assert table == expected
 
 
-@pytest.mark.parametrize(("student", "words"), [
-    ("s01", "✓ hessian_vector: right on 24 hidden inputs."),
-    ("s02", "○ richardson: not done yet."),
-    ("s04", "this is the forward difference. Move to both sides"),
-    ("s05", "✗ richardson raised ValueError."),
-    ("s06", "mixed_derivative changes an argument it was given"),
-    ("s07", "complex_jacobian gives nothing back: its last line must be `return`"),
-    ("s08", "✓ find_wrong_slopes: right on 12 visible inputs."),
-    ("s08", "24 of 24 hidden inputs differ."),
-    ("s08", "Right on the inputs you can see, wrong on others"),
-    ("s09", "could not be run. Open it in JupyterLab"),
-    ("s09", "The file is damaged"),
-])
+@pytest.mark.parametrize(
+    ("student", "words"),
+    [
+        ("s01", "✓ hessian_vector: right on 24 hidden inputs."),
+        ("s02", "○ richardson: not done yet."),
+        ("s04", "this is the forward difference. Move to both sides"),
+        ("s05", "✗ richardson raised ValueError."),
+        ("s06", "mixed_derivative changes an argument it was given"),
+        ("s07", "complex_jacobian gives nothing back: its last line must be `return`"),
+        ("s08", "✓ find_wrong_slopes: right on 12 visible inputs."),
+        ("s08", "24 of 24 hidden inputs differ."),
+        ("s08", "Right on the inputs you can see, wrong on others"),
+        ("s09", "could not be run. Open it in JupyterLab"),
+        ("s09", "The file is damaged"),
+    ],
+)
 def test_the_feedback_names_the_mistake(term, student, words):
     assert words in page(term, student)
 
@@ -203,8 +227,11 @@ def test_what_could_not_be_told_is_kept_and_named(term, capsys):
 
 def test_every_command_may_be_run_again(term, capsys):
     def seen():
-        return {path: path.read_bytes() for path in term.root.rglob("*")
-                if path.is_file() and path.suffix in (".ipynb", ".html", ".csv", ".txt")}
+        return {
+            path: path.read_bytes()
+            for path in term.root.rglob("*")
+            if path.is_file() and path.suffix in (".ipynb", ".html", ".csv", ".txt")
+        }
 
     before = seen()
     assert run(term, "collect", str(term.root.parent / "export.zip")) == 0
@@ -235,10 +262,11 @@ def test_points_given_by_hand_and_a_comment_arrive(term):
 def test_nbgrader_shows_the_sentence_alone(term):
     """The error of a test cell, which Validate shows, is the diagnosis without a traceback."""
     path = term.autograded("s04", "hw02") / NAME
-    cells = {c.metadata.nbgrader.grade_id: c for c in nbformat.read(path, as_version=4).cells
-             if "nbgrader" in c.metadata}
+    cells = {
+        c.metadata.nbgrader.grade_id: c
+        for c in nbformat.read(path, as_version=4).cells
+        if "nbgrader" in c.metadata
+    }
     (error,) = cells["hessian_vector-visible"].outputs
     assert error.ename == NotRight.__name__
     assert error.traceback == [error.evalue] and error.evalue.startswith("✗ hessian_vector: this")
-
-

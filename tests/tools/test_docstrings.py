@@ -60,8 +60,9 @@ def test_stars_bars_and_underscores_are_themselves():
     tree, _ = read(["Shape (*runs, n), mean |a|, **options, name_ and `x_` with ``*y``."])
     assert tree.astext() == "Shape (*runs, n), mean |a|, **options, name_ and x_ with *y."
     assert [node.astext() for node in tree.findall(lambda n: n.tagname == "literal")] == [
-        "x_", "*y",
-    ]  # fmt: skip
+        "x_",
+        "*y",
+    ]
 
 
 def test_names_with_what_they_are_become_a_list_of_definitions_however_they_are_written():

@@ -73,8 +73,11 @@ def test_what_jupyterlab_adds_on_saving_is_undone_by_a_rebuild(built, tmp_path):
     saved.metadata.language_info = {"name": "python", "version": "3.99.1", "mimetype": "text/x"}
     saved.metadata["toc-autonumbering"] = False
     for number, cell in enumerate(saved.cells):
-        cell.metadata.update(scrolled=True, jupyter={"outputs_hidden": False},
-                             execution={"iopub.execute_input": "2026-01-01T00:00:00Z"})
+        cell.metadata.update(
+            scrolled=True,
+            jupyter={"outputs_hidden": False},
+            execution={"iopub.execute_input": "2026-01-01T00:00:00Z"},
+        )
         if cell.cell_type == "code":
             cell.execution_count = 40 + number
     path = write(tmp_path / built.name, saved)
@@ -162,8 +165,10 @@ def test_tags_and_a_hidden_source_are_kept():
 
 @pytest.mark.parametrize(
     ("source", "said"),
-    [("1 / 0", "ZeroDivisionError: division by zero"),
-     ("import os; os._exit(1)", "the kernel died")],
+    [
+        ("1 / 0", "ZeroDivisionError: division by zero"),
+        ("import os; os._exit(1)", "the kernel died"),
+    ],
 )
 def test_a_failing_cell_is_named_and_the_file_is_left_alone(tmp_path, source, said):
     path = write(tmp_path / "01_gradients.ipynb", notebook("x = 1", f"{source}\nx"))
@@ -221,8 +226,9 @@ def test_kernels_use_one_thread_and_a_fixed_hash(tmp_path):
     assert cell.outputs[0].data["text/plain"] == "['1', '0']"
 
 
-@pytest.mark.parametrize("name", ["01", "01_gradients", "01_gradients.ipynb",
-                                  "notebooks/01_gradients.ipynb"])
+@pytest.mark.parametrize(
+    "name", ["01", "01_gradients", "01_gradients.ipynb", "notebooks/01_gradients.ipynb"]
+)
 def test_a_notebook_is_found_by_number_name_or_path(tmp_path, monkeypatch, name):
     monkeypatch.chdir(tmp_path)
     for each in ("00_start_here", "01_gradients", "10_more"):
@@ -256,18 +262,24 @@ def test_the_kernel_opens_no_port_that_another_program_could_take_first():
 
 
 def test_each_seed_is_run_in_an_empty_namespace_and_each_failure_is_reported(tmp_path):
-    lesson = notebook("SEED = 0", "assert 'left' not in globals()\nleft = SEED",
-                      "assert SEED not in (3, 5), f'{left} is bad'", tagged=[(1, "parameters")])
+    lesson = notebook(
+        "SEED = 0",
+        "assert 'left' not in globals()\nleft = SEED",
+        "assert SEED not in (3, 5), f'{left} is bad'",
+        tagged=[(1, "parameters")],
+    )
     errors = rerun(lesson, range(1, 7), "01", tmp_path)
     assert errors == [
         f"01 with SEED = {n}, cell 4 (`assert SEED not in (3, 5), f'{{left}} is bad'`): "
-        f"AssertionError: {n} is bad" for n in (3, 5)
+        f"AssertionError: {n} is bad"
+        for n in (3, 5)
     ]
 
 
 def test_the_seed_is_changed_in_a_copy_and_nowhere_else():
-    lesson = notebook("import numpy\nSEED = 0\nx = 'SEED = 0'", "SEED = 0",
-                      tagged=[(1, "parameters")])
+    lesson = notebook(
+        "import numpy\nSEED = 0\nx = 'SEED = 0'", "SEED = 0", tagged=[(1, "parameters")]
+    )
     other = with_seed(lesson, 4)
     assert other.cells[1].source == "import numpy\nSEED = 4\nx = 'SEED = 0'"
     assert other.cells[2].source == lesson.cells[2].source == "SEED = 0"
@@ -276,8 +288,10 @@ def test_the_seed_is_changed_in_a_copy_and_nowhere_else():
 
 @pytest.mark.parametrize(
     ("sources", "tagged", "message"),
-    [(["SEED = 0"], [], "one code cell tagged `parameters`, found 0"),
-     (["seed = 0"], [(1, "parameters")], "needs one line of its own: SEED = 0")],
+    [
+        (["SEED = 0"], [], "one code cell tagged `parameters`, found 0"),
+        (["seed = 0"], [(1, "parameters")], "needs one line of its own: SEED = 0"),
+    ],
 )
 def test_a_lesson_without_a_seed_is_refused(sources, tagged, message):
     with pytest.raises(NotebookError, match=message):
@@ -308,8 +322,13 @@ def text_chunks(png):
 def test_the_html_that_repeats_a_picture_is_stored_nowhere_but_in_a_page():
     picture = {"image/png": "iVBORw0KGgo=", "text/html": '<img class="descent-picture" alt="x">'}
     table = {"image/png": "iVBORw0KGgo=", "text/html": "<table></table>"}
-    original = new_notebook(cells=[new_code_cell("x", outputs=[
-        new_output("display_data", data=data) for data in (picture, table)])])
+    original = new_notebook(
+        cells=[
+            new_code_cell(
+                "x", outputs=[new_output("display_data", data=data) for data in (picture, table)]
+            )
+        ]
+    )
     stored, other = canonical(original).cells[0].outputs
     assert set(stored.data) == {"image/png"} and set(other.data) == set(table)
     assert canonical(original, with_state=True).cells[0].outputs[0].data == picture

@@ -190,15 +190,18 @@ def low_precision(x):
     return torch.tensor(3 * x + 1, dtype=torch.bfloat16, requires_grad=True)
 
 
-@pytest.mark.parametrize(("function", "kind"), [
-    (leaves, "raised"),
-    (raises_speechless, "raised"),
-    (tracked, "wrong"),
-    (low_precision, "wrong"),
-    (lambda x: 10**400, "wrong type"),
-    (lambda x: Hostile(), "wrong type"),
-    (lambda x: [Hostile()], "wrong type"),
-])
+@pytest.mark.parametrize(
+    ("function", "kind"),
+    [
+        (leaves, "raised"),
+        (raises_speechless, "raised"),
+        (tracked, "wrong"),
+        (low_precision, "wrong"),
+        (lambda x: 10**400, "wrong type"),
+        (lambda x: Hostile(), "wrong type"),
+        (lambda x: [Hostile()], "wrong type"),
+    ],
+)
 def test_nothing_that_a_function_does_escapes(function, kind, capsys):
     assert diagnose(function).kind == kind
     exercise().check(function)
@@ -228,12 +231,15 @@ def test_a_list_of_tracked_tensors_and_a_bfloat16_tensor_can_be_right():
 # ------------------------------------------------------------------- only numbers are numbers
 
 
-@pytest.mark.parametrize("function", [
-    lambda x: 2 * x + 1j,
-    lambda x: 2 * x + 0j,
-    lambda x: [str(2 * v) for v in x],
-    lambda x: np.array([str(2 * v) for v in x]),
-])
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda x: 2 * x + 1j,
+        lambda x: 2 * x + 0j,
+        lambda x: [str(2 * v) for v in x],
+        lambda x: np.array([str(2 * v) for v in x]),
+    ],
+)
 def test_what_only_looks_like_numbers_is_a_wrong_type(function):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -255,10 +261,12 @@ def test_truths_whole_numbers_and_floats_are_numbers(result):
 
 def fills(buffer, wrap):
     """The right function, for inputs of two, which gives back one buffer of its own."""
+
     def double(x):
         for i, v in enumerate(x):
             buffer[i] = 2 * float(v)
         return wrap(buffer)
+
     return double
 
 
@@ -269,8 +277,9 @@ def twos(rng):
 @pytest.mark.parametrize("buffer", [np.zeros(2), [0.0, 0.0]], ids=["array", "list"])
 def test_a_function_may_fill_a_buffer_of_its_own(buffer):
     assert diagnose(fills(buffer, lambda b: b), inputs=twos).correct
-    assert diagnose(fills(buffer, lambda b: (b, b)), inputs=twos,
-                    reference=lambda x: (2 * x, 2 * x)).correct
+    assert diagnose(
+        fills(buffer, lambda b: (b, b)), inputs=twos, reference=lambda x: (2 * x, 2 * x)
+    ).correct
 
 
 def test_a_function_may_fill_a_tensor_of_its_own():
@@ -288,7 +297,9 @@ def test_what_a_function_prints_is_shown_once_before_the_diagnosis(capsys):
 
     exercise().check(chatty)
     assert capsys.readouterr().out.splitlines() == [
-        "looking at 1", "✓ double: right on 24 fresh inputs."]
+        "looking at 1",
+        "✓ double: right on 24 fresh inputs.",
+    ]
 
 
 @pytest.fixture
@@ -337,11 +348,14 @@ def test_a_comma_too_many_is_seen():
     assert found.kind == "wrong shape" and "gives a tuple of 1 result" in found.sentence
 
 
-@pytest.mark.parametrize(("result", "words"), [
-    (lambda: (v for v in [1]), "gives a generator: real numbers are expected."),
-    (lambda: [object()], "gives [an object], a list: real numbers are expected."),
-    (lambda: "four", "gives 'four', a str: real numbers are expected."),
-])
+@pytest.mark.parametrize(
+    ("result", "words"),
+    [
+        (lambda: (v for v in [1]), "gives a generator: real numbers are expected."),
+        (lambda: [object()], "gives [an object], a list: real numbers are expected."),
+        (lambda: "four", "gives 'four', a str: real numbers are expected."),
+    ],
+)
 def test_no_sentence_shows_an_address(result, words):
     sentence = diagnose(lambda x: result()).sentence
     assert sentence.endswith(words) and "0x" not in sentence

@@ -11,8 +11,12 @@ from course_utils.exercises import Exercise, homework, table
 
 @pytest.fixture
 def check(tmp_path, monkeypatch):
-    half = Exercise("half", lambda x: x / 2, lambda rng: (float(rng.uniform(-3, 3)),),
-                    {"double": (lambda x: 2 * x, "you double.")})
+    half = Exercise(
+        "half",
+        lambda x: x / 2,
+        lambda rng: (float(rng.uniform(-3, 3)),),
+        {"double": (lambda x: 2 * x, "you double.")},
+    )
     tables = {"half": table.tabulate(half, np.random.default_rng(0))}
     (tmp_path / "hw00_halves.json").write_text(table.to_text(tables), encoding="utf-8")
     monkeypatch.chdir(tmp_path)

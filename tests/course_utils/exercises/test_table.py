@@ -29,11 +29,23 @@ def trial(tmp_path_factory):
     return table.read(path)["double"]
 
 
-@pytest.mark.parametrize("function", [
-    lambda x: 2 * x, lambda x: x * x, lambda x: -2 * x, lambda x: 2 * x * (1 + 1e-5),
-    lambda x: 3 * x, lambda x: x.sum(), lambda x: "four", lambda x: None, lambda x: ...,
-    lambda x: 1 / 0, ..., 3,
-])
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda x: 2 * x,
+        lambda x: x * x,
+        lambda x: -2 * x,
+        lambda x: 2 * x * (1 + 1e-5),
+        lambda x: 3 * x,
+        lambda x: x.sum(),
+        lambda x: "four",
+        lambda x: None,
+        lambda x: ...,
+        lambda x: 1 / 0,
+        ...,
+        3,
+    ],
+)
 def test_a_table_says_what_the_exercise_says(trial, function):
     fresh, known = double.diagnose(function, np.random.default_rng(1)), trial.diagnose(function)
     assert (known.kind, known.mistake) == (fresh.kind, fresh.mistake)
@@ -45,19 +57,31 @@ def test_a_table_holds_no_code(trial):
 
 
 def test_mistakes_that_the_visible_inputs_cannot_tell_apart_are_refused():
-    twins = Exercise("double", double.reference, double.inputs,
-                     {"one": (lambda x: 3 * x, "one."), "two": (lambda x: x + 2 * x, "two.")})
+    twins = Exercise(
+        "double",
+        double.reference,
+        double.inputs,
+        {"one": (lambda x: 3 * x, "one."), "two": (lambda x: x + 2 * x, "two.")},
+    )
     with pytest.raises(ValueError, match="'two' is taken for 'one'"):
         table.tabulate(twins, np.random.default_rng(0))
 
 
-ARRAYS = hnp.arrays(st.sampled_from([np.float64, np.float32, np.int64, np.uint8, np.bool_]),
-                    hnp.array_shapes(min_dims=0, min_side=0, max_side=3))
+ARRAYS = hnp.arrays(
+    st.sampled_from([np.float64, np.float32, np.int64, np.uint8, np.bool_]),
+    hnp.array_shapes(min_dims=0, min_side=0, max_side=3),
+)
 PLAIN = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text() | ARRAYS
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text()
+    | ARRAYS
     | st.sampled_from([getattr(functions, name) for name in functions.__all__]),
     lambda inner: st.lists(inner, max_size=3) | st.lists(inner, max_size=3).map(tuple),
-    max_leaves=6)
+    max_leaves=6,
+)
 
 
 def same(a, b):
@@ -81,10 +105,16 @@ def test_what_is_no_plain_data_is_refused(value):
         table.encode(value)
 
 
-@pytest.mark.parametrize("data", [
-    {"function": "__import__"}, {"function": "np"}, {"array": ["x"], "shape": [1], "dtype": "O"},
-    {"pickle": "x"}, {"float": 1},
-])
+@pytest.mark.parametrize(
+    "data",
+    [
+        {"function": "__import__"},
+        {"function": "np"},
+        {"array": ["x"], "shape": [1], "dtype": "O"},
+        {"pickle": "x"},
+        {"float": 1},
+    ],
+)
 def test_nothing_but_plain_data_comes_out(data):
     with pytest.raises((ValueError, TypeError)):
         table.decode(data)

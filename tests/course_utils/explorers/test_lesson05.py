@@ -10,7 +10,8 @@ TORCH = {
     "SGD": lambda x, rate, momentum: torch.optim.SGD(x, rate),
     "Momentum": lambda x, rate, momentum: torch.optim.SGD(x, rate, momentum=momentum),
     "Nesterov": lambda x, rate, momentum: torch.optim.SGD(
-        x, rate, momentum=momentum, nesterov=momentum > 0),
+        x, rate, momentum=momentum, nesterov=momentum > 0
+    ),
     "AdaGrad": lambda x, rate, momentum: torch.optim.Adagrad(x, rate),
     "Adadelta": lambda x, rate, momentum: torch.optim.Adadelta(x, rate),
     "RMSprop": lambda x, rate, momentum: torch.optim.RMSprop(x, rate),
@@ -98,13 +99,17 @@ def test_the_race_shows_the_walks_up_to_the_chosen_step(shown):
             _, heights = frame[f"height of {name or 'this optimizer'}"]
             expected = surface(path) + (4 if surface is SADDLE else 0)
             here = (expected > 1e-10) & (expected < 1e3)
-            np.testing.assert_allclose(
-                np.log10(heights[here]), np.log10(expected[here]), atol=0.02)
+            np.testing.assert_allclose(np.log10(heights[here]), np.log10(expected[here]), atol=0.02)
 
 
 def test_the_status_says_rate_height_and_both_optimizers(shown):
-    path = race_at(ROSENBROCK, "Adam", eta_of(shown, surface="Rosenbrock", optimizer="Adam",
-                                              momentum=0.9, share=0.5), 0.9, 40)
+    path = race_at(
+        ROSENBROCK,
+        "Adam",
+        eta_of(shown, surface="Rosenbrock", optimizer="Adam", momentum=0.9, share=0.5),
+        0.9,
+        40,
+    )
     said = shown.status(surface="Rosenbrock", optimizer="Adam", momentum=0.9, share=0.5, step=40)
     height = number(said.split("height ")[1].split(",")[0])
     assert height == pytest.approx(ROSENBROCK(path[-1]), rel=0.006)
@@ -117,7 +122,8 @@ def test_the_status_says_what_becomes_of_a_walk(shown):
         assert ("no momentum in this rule" in said) is not moves
     assert shown.status(share=0.01).endswith("does not arrive")
     assert shown.status(surface="saddle", optimizer="SGD", share=0.01).endswith(
-        "SGD does not leave the map")
+        "SGD does not leave the map"
+    )
     settings = {"surface": "ravine", "optimizer": "SGD", "share": 3.0}
     path = race_at(RAVINE, "SGD", eta_of(shown, **settings), 0.0, 150)
     k = int(np.isnan(path[:, 0]).argmax())
@@ -138,12 +144,14 @@ def test_the_map_changes_with_the_surface_and_shows_its_start_and_minimum(shown)
         lines.add(repr(frame["height lines"]))
         low, high = surface.bounds.T
         np.testing.assert_allclose(
-            np.ravel(frame["start"]), (surface.start - low) / (high - low), atol=1e-3)
+            np.ravel(frame["start"]), (surface.start - low) / (high - low), atol=1e-3
+        )
         if surface is SADDLE:
             assert np.isnan(frame["minimum"]).all()
         else:
             np.testing.assert_allclose(
-                np.ravel(frame["minimum"]), (surface.minima[0] - low) / (high - low), atol=1e-3)
+                np.ravel(frame["minimum"]), (surface.minima[0] - low) / (high - low), atol=1e-3
+            )
     assert len(lines) == 4
 
 

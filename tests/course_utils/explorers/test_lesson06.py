@@ -6,8 +6,12 @@ from course_utils.data import digits
 from course_utils.explorers import xray, xray_at
 from course_utils.networks import mlp
 
-SIZES = {"activation |a|": "activation", "|δ|": "delta", "gradient |∂L/∂W|": "gradient",
-         "step ÷ weights (η = 0.1)": "update"}
+SIZES = {
+    "activation |a|": "activation",
+    "|δ|": "delta",
+    "gradient |∂L/∂W|": "gradient",
+    "step ÷ weights (η = 0.1)": "update",
+}
 SHARES = {"saturated activations": "saturated", "dead units": "dead"}
 
 
@@ -27,10 +31,16 @@ def by_hand(depth, activation, init, residual, seed):
     X, y = X[some], y[some]
     model = mlp(depth, 32, activation, init, "none", residual, seed=seed)
     weights = [w.detach().double().numpy() for w in model.weights]
-    f = {"sigmoid": lambda z: 1 / (1 + np.exp(-z)), "tanh": np.tanh,
-         "relu": lambda z: np.maximum(z, 0)}[activation]
-    slope = {"sigmoid": lambda z: f(z) * (1 - f(z)), "tanh": lambda z: 1 - f(z) ** 2,
-             "relu": lambda z: (z > 0) * 1.0}[activation]
+    f = {
+        "sigmoid": lambda z: 1 / (1 + np.exp(-z)),
+        "tanh": np.tanh,
+        "relu": lambda z: np.maximum(z, 0),
+    }[activation]
+    slope = {
+        "sigmoid": lambda z: f(z) * (1 - f(z)),
+        "tanh": lambda z: 1 - f(z) ** 2,
+        "relu": lambda z: (z > 0) * 1.0,
+    }[activation]
     inputs, zs = [X], []
     for k, w in enumerate(weights[:-1]):
         zs.append(inputs[-1] @ w)  # biases start at 0
@@ -48,8 +58,9 @@ def by_hand(depth, activation, init, residual, seed):
 
 
 @pytest.mark.parametrize("residual", [False, True])
-@pytest.mark.parametrize("activation, init", [("sigmoid", "xavier"), ("tanh", "large"),
-                                              ("relu", "he")])
+@pytest.mark.parametrize(
+    "activation, init", [("sigmoid", "xavier"), ("tanh", "large"), ("relu", "he")]
+)
 def test_the_x_ray_is_the_chain_rule_by_hand(activation, init, residual):
     found = xray_at(6, activation, init, "none", residual, seed=3)
     expected = by_hand(6, activation, init, residual, seed=3)
@@ -75,7 +86,7 @@ def test_the_explorer_shows_what_the_pure_function_gives(shown):
         for label, name in (SIZES | SHARES).items():
             xs, ys = (side[: at["depth"]] for side in frame[label])
             expected = getattr(found, name)
-            assert not np.isfinite(frame[label][0][at["depth"]:]).any()
+            assert not np.isfinite(frame[label][0][at["depth"] :]).any()
             if label in SHARES:
                 np.testing.assert_allclose(ys, expected, atol=0.01)
                 np.testing.assert_allclose(xs * at["depth"], layers, atol=0.05)
@@ -93,17 +104,28 @@ def test_a_line_that_leaves_the_axes_is_seen_to_leave(shown):
     assert np.isfinite(vanished).all() and vanished[-1] < low
 
 
-@pytest.mark.parametrize("settings, words", [
-    (dict(depth=20, activation="sigmoid", init="xavier"), "vanishes on the way back, to about 1e−"),
-    (dict(depth=50, activation="sigmoid", init="tiny"), "of 50 layers get no gradient at all"),
-    (dict(depth=50, activation="tanh", init="tiny"), "next to nothing, in any layer"),
-    (dict(depth=2, activation="sigmoid", init="equal"), "next to nothing, in any layer"),
-    (dict(depth=50, activation="relu", init="large"), "explodes, activations beyond 1e"),
-    (dict(depth=50, activation="relu", init="he", residual="yes"), "explodes, activations beyond"),
-    (dict(depth=50, activation="relu", init="he", norm="batch"), "explodes on the way back"),
-    (dict(depth=50, activation="relu", init="he", norm="batch", residual="yes"),
-     "first and last within a factor of 100"),
-])
+@pytest.mark.parametrize(
+    "settings, words",
+    [
+        (
+            dict(depth=20, activation="sigmoid", init="xavier"),
+            "vanishes on the way back, to about 1e−",
+        ),
+        (dict(depth=50, activation="sigmoid", init="tiny"), "of 50 layers get no gradient at all"),
+        (dict(depth=50, activation="tanh", init="tiny"), "next to nothing, in any layer"),
+        (dict(depth=2, activation="sigmoid", init="equal"), "next to nothing, in any layer"),
+        (dict(depth=50, activation="relu", init="large"), "explodes, activations beyond 1e"),
+        (
+            dict(depth=50, activation="relu", init="he", residual="yes"),
+            "explodes, activations beyond",
+        ),
+        (dict(depth=50, activation="relu", init="he", norm="batch"), "explodes on the way back"),
+        (
+            dict(depth=50, activation="relu", init="he", norm="batch", residual="yes"),
+            "first and last within a factor of 100",
+        ),
+    ],
+)
 def test_the_status_tells_what_happens_to_the_gradient(shown, settings, words):
     said = shown.status(**settings)
     assert words in said

@@ -73,8 +73,11 @@ def test_the_explorer_shows_what_the_pure_function_gives(shown):
             drawn = np.column_stack(frame[name])
             drawn = drawn[np.isfinite(drawn[:, 0])]
             np.testing.assert_allclose(drawn, np.column_stack([x, y]), atol=2e-3)
-        for name, error in [("training", fit.training), ("validation", fit.validation),
-                            ("test", fit.test)]:
+        for name, error in [
+            ("training", fit.training),
+            ("validation", fit.validation),
+            ("test", fit.test),
+        ]:
             if 1e-4 < error < 1e4:
                 x, y = np.ravel(frame[f"{name} error here"])
                 assert x == pytest.approx(at["degree"], abs=0.01)
@@ -83,7 +86,8 @@ def test_the_explorer_shows_what_the_pure_function_gives(shown):
             if 1e-9 < error:
                 told = said.replace("training error", "training").split(f"{name} ")[1]
                 assert float(told.split(",")[0].split(";")[0].replace("−", "-")) == (
-                    pytest.approx(error, rel=0.006))
+                    pytest.approx(error, rel=0.006)
+                )
         assert np.allclose(frame["noise"][1], at["noise"], rtol=0.01)
 
 
@@ -100,12 +104,12 @@ def test_the_words_for_a_fit_are_true(seed):
                 elif degree + 1 > points:
                     assert "more coefficients than points" in said and "error 0," in said
                 elif "too simple" in said:
-                    assert min(unseen[degree + 1:points - 1]) < unseen[degree] / 1.25
+                    assert min(unseen[degree + 1 : points - 1]) < unseen[degree] / 1.25
                 elif "memorises" in said:
                     assert min(unseen[:degree]) < unseen[degree] / 1.25
                 else:
                     assert "about as good" in said
-                    assert unseen[degree] <= 1.25 * min(unseen[:points - 1])
+                    assert unseen[degree] <= 1.25 * min(unseen[: points - 1])
 
 
 @pytest.mark.parametrize("seed", range(10))

@@ -45,8 +45,9 @@ def plain_loop(rate, batch_size, init, seed):
     X, y = digits()
     (X, y), (X_val, y_val), _ = split(rng, X, y, 300 / 1797, 997 / 1797)
     X, y, X_val, y_val = map(torch.tensor, (X, y, X_val, y_val))
-    model = nn.Sequential(nn.Linear(64, 32), nn.ReLU(), nn.Linear(32, 32), nn.ReLU(),
-                          nn.Linear(32, 10)).double()
+    model = nn.Sequential(
+        nn.Linear(64, 32), nn.ReLU(), nn.Linear(32, 32), nn.ReLU(), nn.Linear(32, 10)
+    ).double()
     with torch.no_grad():
         for layer, weight in zip(model[::2], networks.mlp(2, 32, "relu", init, seed=seed).weights):
             layer.weight.copy_(weight.T)
@@ -69,8 +70,10 @@ def plain_loop(rate, batch_size, init, seed):
             updates.append(float((after - before).norm() / before.norm()))
 
 
-@pytest.mark.parametrize("rate, batch_size, init, seed", [
-    (0.1, 50, "he", 0), (0.05, 250, "tiny", 3), (0.002, 10, "large", 1)])
+@pytest.mark.parametrize(
+    "rate, batch_size, init, seed",
+    [(0.1, 50, "he", 0), (0.05, 250, "tiny", 3), (0.002, 10, "large", 1)],
+)
 def test_the_curves_are_those_of_a_plain_torch_loop(rate, batch_size, init, seed):
     run = learning_curves_at(rate, batch_size, init, seed)
     losses, updates, val_loss, val_accuracy = plain_loop(rate, batch_size, init, seed)
@@ -91,7 +94,8 @@ def test_the_runs_of_a_grid_are_the_single_ones(found, shown):
         alone = learning_curves_at(rates[i], size, inits[j])
         for name in ("loss", "update", "val_loss", "val_accuracy"):
             np.testing.assert_allclose(
-                getattr(found[size], name)[i, j], getattr(alone, name), rtol=1e-6)
+                getattr(found[size], name)[i, j], getattr(alone, name), rtol=1e-6
+            )
 
 
 def test_the_explorer_shows_what_the_pure_function_gives(shown, found):
@@ -101,20 +105,27 @@ def test_the_explorer_shows_what_the_pure_function_gives(shown, found):
                 at = dict(learning_rate=rate, batch_size=size, init=init)
                 frame, said = shown.frame(**at), shown.status(**at)
                 for label, steps, exact, (low, high) in [
-                        ("training (mini-batch)", runs.steps, runs.loss[i, j], (0.02, 60)),
-                        ("validation", runs.val_steps, runs.val_loss[i, j], (0.02, 60)),
-                        ("each step", runs.steps, runs.update[i, j], (1e-5, 10))]:
+                    ("training (mini-batch)", runs.steps, runs.loss[i, j], (0.02, 60)),
+                    ("validation", runs.val_steps, runs.val_loss[i, j], (0.02, 60)),
+                    ("each step", runs.steps, runs.update[i, j], (1e-5, 10)),
+                ]:
                     xs, ys = frame[label]
                     inside = (low < exact) & (exact < high)
                     np.testing.assert_allclose(xs[inside], steps[inside], atol=0.1)
                     np.testing.assert_allclose(
-                        np.log10(ys[inside]), np.log10(exact[inside]), atol=0.01)
+                        np.log10(ys[inside]), np.log10(exact[inside]), atol=0.01
+                    )
                     assert (ys[exact > high] > 0.99 * high).all()
                     assert (ys[exact < low] < 1.01 * low).all()
-                told = [number(said.split(words)[1]) for words in (
-                    "First loss ", "validation loss ", "median step ")]
-                expected = [runs.loss[i, j, 0], runs.val_loss[i, j, -1],
-                            np.median(runs.update[i, j])]
+                told = [
+                    number(said.split(words)[1])
+                    for words in ("First loss ", "validation loss ", "median step ")
+                ]
+                expected = [
+                    runs.loss[i, j, 0],
+                    runs.val_loss[i, j, -1],
+                    np.median(runs.update[i, j]),
+                ]
                 np.testing.assert_allclose(told, expected, rtol=0.006)
                 read = number(said.split("validation loss ")[1].split(", ")[1])
                 assert abs(read - 100 * runs.val_accuracy[i, j, -1]) <= 0.51
@@ -132,7 +143,7 @@ def test_the_words_for_a_rate_are_true(shown, found):
                 if "No rate" in said:
                     assert min(error) > math.log(10) / 2
                 elif "Too small" in said:
-                    assert min(error[i + 1:]) < error[i] / 1.5
+                    assert min(error[i + 1 :]) < error[i] / 1.5
                 elif "like a guess" in said:
                     assert error[i] > 2.18 and min(error[:i]) < error[i] / 1.5
                     assert runs.val_accuracy[i, j, -1] < 0.3
@@ -152,8 +163,10 @@ def test_overflow_leaves_a_gap_and_is_told(monkeypatch, found):
     assert not np.isfinite(wild.loss[k:]).any() and not np.isfinite(wild.val_loss[-1])
 
     def with_one_wild_run(rates, size, inits, seed):
-        changed = {name: getattr(found[size], name).copy()
-                   for name in ("loss", "update", "val_loss", "val_accuracy")}
+        changed = {
+            name: getattr(found[size], name).copy()
+            for name in ("loss", "update", "val_loss", "val_accuracy")
+        }
         for name, array in changed.items():
             array[-1, -1] = getattr(wild, name)
         return replace(found[size], **changed)
@@ -175,12 +188,15 @@ def test_first_loss_tells_the_first_weights_apart(seed):
     assert first[2] > 5
 
 
-@pytest.mark.parametrize("rate, batch_size, init, words", [
-    (0.0, 50, "he", "a rate is a number above 0.*not 0.0"),
-    ([0.1, math.nan], 50, "he", "above 0.*not nan"),
-    (0.1, 501, "he", "only n = 500 samples"),
-    (0.1, 50, "huge", "init must be one of .*not 'huge'"),
-])
+@pytest.mark.parametrize(
+    "rate, batch_size, init, words",
+    [
+        (0.0, 50, "he", "a rate is a number above 0.*not 0.0"),
+        ([0.1, math.nan], 50, "he", "above 0.*not nan"),
+        (0.1, 501, "he", "only n = 500 samples"),
+        (0.1, 50, "huge", "init must be one of .*not 'huge'"),
+    ],
+)
 def test_learning_curves_at_says_what_is_wrong_with_its_arguments(rate, batch_size, init, words):
     with pytest.raises(ValueError, match=words):
         learning_curves_at(rate, batch_size, init)

@@ -149,8 +149,10 @@ def test_the_compass_draws_what_compass_at_says(explorer):
 
 
 def test_dragging_on_the_compass_map_moves_you_and_on_the_rose_turns_you(explorer):
-    moved = [[zone and zone["name"] for zone in axes["controls"]]
-             for axes in explorer["compass"].spec["drag"]]
+    moved = [
+        [zone and zone["name"] for zone in axes["controls"]]
+        for axes in explorer["compass"].spec["drag"]
+    ]
     assert moved == [["x0", "x1"], ["angle", None]]
 
 

@@ -291,12 +291,17 @@ def postgres(tmp_path_factory):
     data, quiet = str(root / "data"), {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     subprocess.run(
         [programs / "initdb", "-D", data, "-U", "grader", "-A", "trust", "--no-sync", "-E", "UTF8"],
-        check=True, cwd=root, **quiet, **as_user,
-    )  # fmt: skip
+        check=True,
+        cwd=root,
+        **quiet,
+        **as_user,
+    )
     server = subprocess.Popen(
         [programs / "postgres", "-D", data, "-k", str(root), "-h", "", "-F"],
-        cwd=root, **quiet, **as_user,
-    )  # fmt: skip
+        cwd=root,
+        **quiet,
+        **as_user,
+    )
     ready = [programs / "pg_isready", "-h", str(root), "-U", "grader", "-d", "postgres"]
     while subprocess.run(ready, **quiet).returncode:
         assert server.poll() is None
@@ -327,8 +332,9 @@ def copy_assignment(source, target):
             place = notebook.name, "hw00"
             new.add_notebook(*place)
             for cell in notebook.grade_cells:
-                new.add_grade_cell(cell.name, *place, max_score=cell.max_score,
-                                   cell_type=cell.cell_type)  # fmt: skip
+                new.add_grade_cell(
+                    cell.name, *place, max_score=cell.max_score, cell_type=cell.cell_type
+                )
             for cell in notebook.solution_cells:
                 new.add_solution_cell(cell.name, *place)
 

@@ -43,12 +43,20 @@ def identical(a, b):
 
 
 plain = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.complex_numbers(allow_nan=False)
-    | st.text(st.characters(exclude_categories=["Cs"])) | st.just(...),
-    lambda inner: st.lists(inner, max_size=4) | st.lists(inner, max_size=4).map(tuple)
-    | st.dictionaries(st.text("abc"), inner, max_size=3),
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.complex_numbers(allow_nan=False)
+    | st.text(st.characters(exclude_categories=["Cs"]))
+    | st.just(...),
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.lists(inner, max_size=4).map(tuple)
+        | st.dictionaries(st.text("abc"), inner, max_size=3)
+    ),
     max_leaves=12,
-)  # fmt: skip
+)
 
 
 @given(plain)
@@ -96,9 +104,11 @@ def test_a_tensor_given_to_a_student_keeps_its_wish_for_a_gradient():
 
 
 def a_public_function():
-    return next(f for name, f in vars(functions).items()
-                if callable(f) and not name.startswith("_")
-                and f.__module__ == functions.__name__)  # fmt: skip
+    return next(
+        f
+        for name, f in vars(functions).items()
+        if callable(f) and not name.startswith("_") and f.__module__ == functions.__name__
+    )
 
 
 def test_public_functions_go_to_the_student_by_name():
@@ -161,16 +171,40 @@ def test_too_much_is_refused_by_the_sender():
             pack(value)
 
 
-@pytest.mark.parametrize("tree", [
-    b"", b"{", b"{}", b"[]", b'["no such"]', b'[["list"]]', b'["list", 5]', b'["dict", [1]]',
-    b'["dict", [[["list", []], 1]]]', b'["int", "zz"]', b'["complex", 1]', b'["array", "f8"]',
-    b'["array", "O", [1], 0]', b'["array", "f8", [-1], 0]', b'["array", "f8", [9, 9], 0]',
-    b'["array", "f8", [1], -8]', b'["array", "f8", [1], 1e0]', b'["array", "f8", [true], 0]',
-    b'["array", "V8", [1], 0]', b'["array", ["f8"], [1], 0]', b'["scalar", "f8", [], 99]',
-    b'["array", "f8", [99999999, 99999999, 0], 0]', b'["_parts", []]', b'["__init__", 1, 2]',
-    b"[" * 100_000, b'["list", [' * 60 + b"]]" * 60, b"1" * 5000,
-    b'["list", [' + b"1," * 200_001 + b"1]]", b'["text array", [5], ["list", []]]',
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "tree",
+    [
+        b"",
+        b"{",
+        b"{}",
+        b"[]",
+        b'["no such"]',
+        b'[["list"]]',
+        b'["list", 5]',
+        b'["dict", [1]]',
+        b'["dict", [[["list", []], 1]]]',
+        b'["int", "zz"]',
+        b'["complex", 1]',
+        b'["array", "f8"]',
+        b'["array", "O", [1], 0]',
+        b'["array", "f8", [-1], 0]',
+        b'["array", "f8", [9, 9], 0]',
+        b'["array", "f8", [1], -8]',
+        b'["array", "f8", [1], 1e0]',
+        b'["array", "f8", [true], 0]',
+        b'["array", "V8", [1], 0]',
+        b'["array", ["f8"], [1], 0]',
+        b'["scalar", "f8", [], 99]',
+        b'["array", "f8", [99999999, 99999999, 0], 0]',
+        b'["_parts", []]',
+        b'["__init__", 1, 2]',
+        b"[" * 100_000,
+        b'["list", [' * 60 + b"]]" * 60,
+        b"1" * 5000,
+        b'["list", [' + b"1," * 200_001 + b"1]]",
+        b'["text array", [5], ["list", []]]',
+    ],
+)
 def test_what_is_no_message_is_refused_and_does_no_harm(tree):
     with pytest.raises(BadMessage):
         unpack(tree, bytes(8))

@@ -84,15 +84,18 @@ class Silent(Exception):
         raise RuntimeError
 
 
-@pytest.mark.parametrize("error, kind, text", [
-    (ValueError("too small"), ValueError, "too small"),
-    (NotImplementedError(), NotImplementedError, ""),
-    (Odd(), StudentError, "very odd"),
-    (Silent(), StudentError, ""),
-    (KeyboardInterrupt(), StudentError, ""),
-    (SystemExit(3), StudentError, "3"),
-    (UnicodeDecodeError("utf8", b"x", 0, 1, "odd"), StudentError, "odd"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "error, kind, text",
+    [
+        (ValueError("too small"), ValueError, "too small"),
+        (NotImplementedError(), NotImplementedError, ""),
+        (Odd(), StudentError, "very odd"),
+        (Silent(), StudentError, ""),
+        (KeyboardInterrupt(), StudentError, ""),
+        (SystemExit(3), StudentError, "3"),
+        (UnicodeDecodeError("utf8", b"x", 0, 1, "odd"), StudentError, "odd"),
+    ],
+)
 def test_exceptions_come_as_text_under_their_names(remote, error, kind, text):
     def fails():
         raise error
@@ -145,8 +148,16 @@ def test_an_exercise_diagnoses_at_a_distance_as_it_does_nearby(remote):
 
     mistakes = {"half": (lambda x: x / 2, "half of it.")}
     exercise = Exercise("double", lambda x: 2 * x, lambda rng: (rng.normal(size=3),), mistakes)
-    for function in (lambda x: 2 * x, lambda x: x / 2, lambda x: x + 1, spoils, fails,
-                     lambda x: None, lambda x: "no", lambda x: x[:2]):  # fmt: skip
+    for function in (
+        lambda x: 2 * x,
+        lambda x: x / 2,
+        lambda x: x + 1,
+        spoils,
+        fails,
+        lambda x: None,
+        lambda x: "no",
+        lambda x: x[:2],
+    ):
         _, far = remote(double=function).get("double")
         here = exercise.diagnose(function, np.random.default_rng(0))
         there = exercise.diagnose(far, np.random.default_rng(0))

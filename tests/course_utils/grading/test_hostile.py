@@ -38,9 +38,16 @@ pytestmark = [
 ]
 
 LIMITS = Limits(
-    cell_seconds=4, call_seconds=2, test_seconds=20, total_seconds=25, cpu_seconds=20,
-    memory=1024 * MB, processes=64, files=32 * MB, flood=3 * MB,
-)  # fmt: skip
+    cell_seconds=4,
+    call_seconds=2,
+    test_seconds=20,
+    total_seconds=25,
+    cpu_seconds=20,
+    memory=1024 * MB,
+    processes=64,
+    files=32 * MB,
+    flood=3 * MB,
+)
 
 
 class Bystanders:
@@ -67,8 +74,13 @@ class Bystanders:
                 return
 
     def in_words(self, text, course):
-        words = {"COURSE": course, "HOME": self.home, "PORT": self.server.getsockname()[1],
-                 "ABSTRACT": self.name, "PARENT": os.getpid()}  # fmt: skip
+        words = {
+            "COURSE": course,
+            "HOME": self.home,
+            "PORT": self.server.getsockname()[1],
+            "ABSTRACT": self.name,
+            "PARENT": os.getpid(),
+        }
         for word, value in words.items():
             text = re.sub(rf"\b{word}\b|(?<=\\0){word}", str(value), text)
         return text
@@ -78,8 +90,9 @@ def files_of(folder):
     """What a folder holds: names, sizes and times of change."""
     return {
         str(path): (path.lstat().st_size, path.lstat().st_mtime_ns)
-        for path in folder.rglob("*") if path.is_symlink() or path.is_file()
-    }  # fmt: skip
+        for path in folder.rglob("*")
+        if path.is_symlink() or path.is_file()
+    }
 
 
 class Batch:
@@ -104,9 +117,12 @@ class Batch:
         os.environ["INSTRUCTORS_SECRET"] = "INSTRUCTORS_SECRET"
         self.order = []
         self.rows = grade_all(
-            self.folders, self.assignment, self.db_url, workers=4,
+            self.folders,
+            self.assignment,
+            self.db_url,
+            workers=4,
             progress=lambda row: self.order.append(row.student),
-        )  # fmt: skip
+        )
         del os.environ["INSTRUCTORS_SECRET"]
         self.changed = [files_of(folder) for folder in kept] != before
         self.changed_system = files_of(Path(os.__file__).parent) != system
@@ -181,13 +197,19 @@ def test_what_could_not_be_read_says_why(batch):
 
 def test_what_was_mended_or_stopped_is_said(batch):
     said = {
-        "utf16": "UTF-16", "format_3": "old format", "answers_twice": "more than once",
-        "marks_lost": "found by its name", "answer_as_markdown": "turned back",
-        "endless_loop": "longer than 4 seconds", "exit_in_cell": "ended its kernel",
-        "print_flood": "flood of output", "memory_in_children": "memory",
-    }  # fmt: skip
-    assert {name: batch.row(name).reason for name in said
-            if said[name] not in batch.row(name).reason} == {}  # fmt: skip
+        "utf16": "UTF-16",
+        "format_3": "old format",
+        "answers_twice": "more than once",
+        "marks_lost": "found by its name",
+        "answer_as_markdown": "turned back",
+        "endless_loop": "longer than 4 seconds",
+        "exit_in_cell": "ended its kernel",
+        "print_flood": "flood of output",
+        "memory_in_children": "memory",
+    }
+    assert {
+        name: batch.row(name).reason for name in said if said[name] not in batch.row(name).reason
+    } == {}
 
 
 def test_hidden_inputs_do_not_come_to_light(batch):

@@ -47,8 +47,12 @@ def test_cells_of_ones_own_stay_where_they_were():
 def test_nothing_but_text_comes_from_a_student():
     made = right(MASTER, last=["own = 1"])
     for cell in made["cells"]:
-        cell.update(outputs=[{"output_type": "stream", "name": "stdout", "text": "FORGED"}],
-                    execution_count=7, attachments={"FORGED": {}}, extra="FORGED")  # fmt: skip
+        cell.update(
+            outputs=[{"output_type": "stream", "name": "stdout", "text": "FORGED"}],
+            execution_count=7,
+            attachments={"FORGED": {}},
+            extra="FORGED",
+        )
         cell["metadata"]["tags"] = ["FORGED"]
     made["metadata"]["kernelspec"] = {"name": "FORGED", "display_name": "FORGED"}
     rebuilt, _ = rebuild(MASTER, handed_in(made))
@@ -74,7 +78,8 @@ def test_an_empty_answer_is_empty_and_a_missing_one_is_not_done():
     by_id = {grade_id(c): c for c in rebuilt["cells"]}
     assert by_id["double"]["source"] == "" and "mean is missing" in notes[0]
     assert by_id["mean"]["source"] == next(
-        c["source"] for c in MASTER["cells"] if grade_id(c) == "mean")  # fmt: skip
+        c["source"] for c in MASTER["cells"] if grade_id(c) == "mean"
+    )
 
 
 def test_an_answer_without_its_mark_is_found_by_what_it_defines():
@@ -84,10 +89,24 @@ def test_an_answer_without_its_mark_is_found_by_what_it_defines():
     assert texts(rebuilt).count(DOUBLE_CODE) == 1 and "found by its name" in notes[0]
 
 
-@pytest.mark.parametrize("content", [
-    b"", b"{", b"5", b"null", b"[]", b'{"cells": 5}', b'{"cells": {}}', b"\xff\xfe", b"\x00",
-    b"[" * 10**5, b'{"worksheets": [5]}', b'{"a": ' + b"1" * 5000 + b"}", b"PK\x03\x04",
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"{",
+        b"5",
+        b"null",
+        b"[]",
+        b'{"cells": 5}',
+        b'{"cells": {}}',
+        b"\xff\xfe",
+        b"\x00",
+        b"[" * 10**5,
+        b'{"worksheets": [5]}',
+        b'{"a": ' + b"1" * 5000 + b"}",
+        b"PK\x03\x04",
+    ],
+)
 def test_what_is_no_notebook_is_unreadable_with_a_sentence(content):
     with pytest.raises(Unreadable) as caught:
         rebuild(MASTER, content)
@@ -96,11 +115,29 @@ def test_what_is_no_notebook_is_unreadable_with_a_sentence(content):
 
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=5),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(
-        st.sampled_from(["cell_type", "source", "metadata", "nbgrader", "grade_id", "id", "cells",
-                         "input", "code", "worksheets"]), inner, max_size=5),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(
+                [
+                    "cell_type",
+                    "source",
+                    "metadata",
+                    "nbgrader",
+                    "grade_id",
+                    "id",
+                    "cells",
+                    "input",
+                    "code",
+                    "worksheets",
+                ]
+            ),
+            inner,
+            max_size=5,
+        )
+    ),
     max_leaves=20,
-)  # fmt: skip
+)
 
 
 @given(st.lists(json_values, max_size=6))

@@ -42,9 +42,13 @@ def run_inside(code, **settings):
     box = Sandbox(**settings)
     with filter_file() as rules:
         return subprocess.run(
-            box.command([sys.executable, "-c", code], rules.fileno()), env=box.environment(),
-            pass_fds=[rules.fileno()], capture_output=True, text=True, timeout=60,
-        ).stdout.strip()  # fmt: skip
+            box.command([sys.executable, "-c", code], rules.fileno()),
+            env=box.environment(),
+            pass_fds=[rules.fileno()],
+            capture_output=True,
+            text=True,
+            timeout=60,
+        ).stdout.strip()
 
 
 @needs_sandbox
@@ -81,8 +85,11 @@ for line in open('/proc/self/mounts'):
         print(path, 'size=' in options)"""
     found = dict(line.split() for line in run_inside(code).splitlines())
     assert {path for path, limited in found.items() if limited == "True"} >= {"/tmp", "/dev/shm"}
-    assert [p for p, limited in found.items() if limited == "False" and os.path.isdir(p)
-            and p not in ("/dev/pts", "/dev/mqueue")] == []  # fmt: skip
+    assert [
+        p
+        for p, limited in found.items()
+        if limited == "False" and os.path.isdir(p) and p not in ("/dev/pts", "/dev/mqueue")
+    ] == []
 
 
 def follow(program, number, architecture, flags=0):
@@ -121,12 +128,19 @@ def test_the_filter_denies_what_it_names_and_lets_the_rest_through(machine):
     assert follow(program, 0x40000001, architecture) != 0x7FFF0000
 
 
-@pytest.mark.parametrize("code, limits, word", [
-    ("x = bytearray(b'1') * 200_000_000\ninput()", {"memory": 100 * MB}, "memory"),
-    ("while True: pass", {"cpu_seconds": 0.2}, "processor time"),
-    ("import threading, time\nfor _ in range(9): threading.Thread(target=time.sleep, args=(60,))"
-     ".start()", {"processes": 3}, "processes"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "code, limits, word",
+    [
+        ("x = bytearray(b'1') * 200_000_000\ninput()", {"memory": 100 * MB}, "memory"),
+        ("while True: pass", {"cpu_seconds": 0.2}, "processor time"),
+        (
+            "import threading, time\nfor _ in range(9): "
+            "threading.Thread(target=time.sleep, args=(60,)).start()",
+            {"processes": 3},
+            "processes",
+        ),
+    ],
+)
 def test_the_watch_ends_what_uses_too_much(code, limits, word):
     process = subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE)
     watch = Watch(process.pid, Limits(**limits))
@@ -188,9 +202,13 @@ def test_without_a_sandbox_nothing_runs_and_the_way_to_one_is_shown(no_bubblewra
         sandboxed_kernel(tmp_path, sandbox=Sandbox())
 
 
-@pytest.mark.parametrize("system, machine, word", [
-    ("darwin", "arm64", "no bubblewrap"), ("linux", "riscv64", "riscv64 machines"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "system, machine, word",
+    [
+        ("darwin", "arm64", "no bubblewrap"),
+        ("linux", "riscv64", "riscv64 machines"),
+    ],
+)
 def test_other_systems_and_machines_are_refused(monkeypatch, system, machine, word):
     monkeypatch.setattr(sys, "platform", system)
     monkeypatch.setattr("platform.machine", lambda: machine)

@@ -48,19 +48,21 @@ def source():
     hidden_mean = HIDDEN.format(call="mean_square(x)", expected="(x @ x) / 5")
     cells = [
         new_markdown_cell("# A small assignment"),
-        new_code_cell("import numpy as np\nfrom numpy.testing import assert_allclose",
-                      metadata=mark("setup")),
+        new_code_cell(
+            "import numpy as np\nfrom numpy.testing import assert_allclose", metadata=mark("setup")
+        ),
         new_code_cell(solution(DOUBLE_CODE), metadata=mark("double", **answer)),
         new_code_cell("assert double(3) == 6", metadata=mark("double-visible", 1)),
         new_code_cell(hidden_double, metadata=mark("double-hidden", 2)),
         new_code_cell(solution(MEAN_CODE), metadata=mark("mean", **answer)),
-        new_code_cell("assert mean_square(np.array([1.0, 3.0])) == 5.0",
-                      metadata=mark("mean-visible", 1)),
+        new_code_cell(
+            "assert mean_square(np.array([1.0, 3.0])) == 5.0", metadata=mark("mean-visible", 1)
+        ),
         new_code_cell(hidden_mean, metadata=mark("mean-hidden", 2)),
         new_code_cell(solution(ANSWER_CODE), metadata=mark("answer-is", **answer)),
         new_code_cell("assert answer == 42", metadata=mark("answer", 1)),
         new_markdown_cell("Say why.", metadata=mark("written", 2, **answer)),
-    ]  # fmt: skip
+    ]
     kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
     return new_notebook(cells=cells, metadata=kernel)
 
@@ -119,8 +121,14 @@ def right(blank, **more):
 
 
 def extra(code):
-    return {"cell_type": "code", "metadata": {}, "source": code, "outputs": [],
-            "execution_count": None, "id": f"extra-{abs(hash(code))}"}  # fmt: skip
+    return {
+        "cell_type": "code",
+        "metadata": {},
+        "source": code,
+        "outputs": [],
+        "execution_count": None,
+        "id": f"extra-{abs(hash(code))}",
+    }
 
 
 def grade_id(cell):
