@@ -32,6 +32,7 @@ OLDEST_PYTHON = (3, 11)  # as requires-python in pyproject.toml says
 FIRST_PAGE = "notebooks/00_start_here.ipynb"
 FIRST_PORT = 8888
 CPU_INDEX = "https://download.pytorch.org/whl/cpu"  # builds without 3 GB of CUDA libraries
+GRADING = "grading"  # a distribution of its own, beside the groups of pyproject.toml
 TEMPORARY = ("TMPDIR", "TEMP", "TMP")  # where programs look for a place for temporary files
 EVERYTHING = ["--nbval", "--nbval-current-env", "--nbval-cell-timeout=120"]
 # Two at a time, and whole files: the cells of a notebook run in one kernel, in their order.
@@ -88,7 +89,9 @@ def site(options, extra):
 
 def homework(options, extra):
     """for instructors: release, archive, collect, grade, by-hand, feedback, export homework"""
-    hand_over([set_up(["homework"]), "-m", "course_utils.grading", *(extra or ["--help"])])
+    if not (ROOT / GRADING / "pyproject.toml").is_file():
+        raise Stop("the student edition has no grading: take the whole repository")
+    hand_over([set_up([GRADING]), "-m", GRADING, *(extra or ["--help"])])
 
 
 def bench(options, extra):
@@ -166,7 +169,8 @@ def stamp_text(extras):
 
     The folder belongs to it: the course is installed as a link to this very place.
     """
-    parts = [read(ROOT / "pyproject.toml"), read(ROOT / "constraints.txt")]
+    told = ["pyproject.toml", "constraints.txt", f"{GRADING}/pyproject.toml"]
+    parts = [read(ROOT / name) for name in told if (ROOT / name).is_file()]
     parts += [".".join(map(str, sys.version_info[:2])), str(ROOT)]
     digest = hashlib.sha256("\0".join(parts).encode("utf-8")).hexdigest()
     return "\n".join([digest, *sorted(extras)]) + "\n"
@@ -226,25 +230,38 @@ def install_torch(pip, versions, log):
 
 def requirements(extras, versions):
     """What `pip install` is to be given for these versions."""
-    project = "." + (f"[{','.join(extras)}]" if extras else "")
+    chosen = [extra for extra in extras if extra != GRADING]
+    ours = ["-e", "." + (f"[{','.join(chosen)}]" if chosen else "")]
+    ours += ["-e", f"./{GRADING}"] if GRADING in extras else []
     if versions == "pinned":
-        return ["-c", "constraints.txt", f"torch=={pins()['torch']}", "-e", project]
-    table = project_table()
-    ranges = table["dependencies"] + sum((table["optional-dependencies"][e] for e in extras), [])
+        return ["-c", "constraints.txt", f"torch=={pins()['torch']}", *ours]
+    needed = ranges(extras)
     if versions == "newest":
-        return [*filter(is_torch, ranges), "-e", project]
-    return [text.replace(">=", "==") for text in ranges] + ["-e", project]
+        return [*filter(is_torch, needed), *ours]
+    return [text.replace(">=", "==") for text in needed] + ours
 
 
-def project_table():
+def ranges(extras):
+    """What pyproject.toml asks for, with these groups; our own distributions left out."""
+    table = project_table()
+    named = [table["optional-dependencies"][extra] for extra in extras if extra != GRADING]
+    needed = table["dependencies"] + sum(named, [])
+    if GRADING in extras:
+        more = project_table(GRADING)["dependencies"]
+        needed += [text for text in more if text not in needed and not text.startswith("descent-")]
+    return needed
+
+
+def project_table(folder="."):
     import tomllib  # Python 3.11; imported here so that older ones get as far as our message
 
-    return tomllib.loads(read(ROOT / "pyproject.toml"))["project"]
+    return tomllib.loads(read(ROOT / folder / "pyproject.toml"))["project"]
 
 
 def groups():
-    """The optional dependency groups of pyproject.toml, all of them: tests prove every part."""
-    return sorted(project_table()["optional-dependencies"])
+    """All that may come on top of the lessons' own needs: tests prove every part."""
+    grading = [GRADING] if (ROOT / GRADING / "pyproject.toml").is_file() else []
+    return sorted([*project_table()["optional-dependencies"], *grading])
 
 
 def is_torch(requirement):

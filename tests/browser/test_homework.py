@@ -4,7 +4,7 @@ import nbformat
 import pytest
 from playwright.sync_api import expect
 
-from course_utils.grading.course import assignments
+from grading.course import assignments
 from tools.notebooks import LESSONS
 
 (HW,) = assignments(["hw02"])

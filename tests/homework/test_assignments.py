@@ -11,9 +11,9 @@ import pytest
 
 from course_utils.exercises import homework, table
 from course_utils.exercises.engine import Exercise
-from course_utils.grading.course import RELEASED, Course, GradingError, assignments
-from course_utils.grading.hidden import diagnose
-from course_utils.grading.release import leaks, prepare, release, solution_lines
+from grading.course import RELEASED, Course, GradingError, assignments
+from grading.inside.hidden import diagnose
+from grading.term.release import bring_up_to_date, leaks, release, solution_lines
 
 ALL = assignments()
 EACH = pytest.mark.parametrize("assignment", ALL, ids=lambda a: a.id)
@@ -126,7 +126,7 @@ def test_a_source_that_lacks_a_cell_is_refused(tmp_path, lost, words):
     nbformat.write(source, folder / f"{ALL[0].notebook}.ipynb")
     (broken,) = assignments(sources=tmp_path / "homework")
     with pytest.raises(GradingError, match=words):
-        prepare(Course(tmp_path / "course"), broken)
+        bring_up_to_date(Course(tmp_path / "course"), broken)
 
 
 # ------------------------------------------------------------------------------------- the points

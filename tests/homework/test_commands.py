@@ -9,12 +9,12 @@ from datetime import UTC, datetime
 import pytest
 
 import run
-from course_utils.grading import cli
-from course_utils.grading.collect import collect
-from course_utils.grading.course import ROOT, Course, GradingError, assignments
-from course_utils.grading.export import days_late, to_csv
-from course_utils.grading.release import NOT_FOR_STUDENTS, archive, solution_lines
-from course_utils.grading.roster import owner, read_roster
+from grading import cli
+from grading.course import ROOT, Course, GradingError, assignments
+from grading.term.collect import collect
+from grading.term.export import days_late, to_csv
+from grading.term.release import archive, solution_lines
+from grading.term.roster import owner, read_roster
 
 ROSTER = {
     "ada1": {"id": "ada1", "name": "Ada Lovelace", "email": "ada@uni.example"},
@@ -105,7 +105,7 @@ def test_what_cannot_be_read_is_listed_and_kept(course, tmp_path):
 
 
 def test_a_file_that_swells_is_refused(course, tmp_path, monkeypatch):
-    monkeypatch.setattr("course_utils.grading.collect.LARGEST", 10_000)
+    monkeypatch.setattr("grading.term.collect.LARGEST", 10_000)
     with zipfile.ZipFile(tmp_path / "bob.zip", "w", zipfile.ZIP_DEFLATED) as packed:
         packed.writestr("hw01.ipynb", "0" * 1_000_000)
     (one,) = collect(course, [tmp_path / "bob.zip"], ROSTER, assignments())
@@ -175,7 +175,8 @@ def test_the_student_edition_holds_no_solution_and_is_the_same_each_time(tmp_pat
     names = archive(tmp_path / "a.zip")
     archive(tmp_path / "b.zip")
     assert (tmp_path / "a.zip").read_bytes() == (tmp_path / "b.zip").read_bytes()
-    assert not [name for name in names if name.startswith(NOT_FOR_STUDENTS)]
+    folders = {name.partition("/")[0] for name in names if "/" in name}
+    assert folders == {"benchmarks", "binder", "course_utils", "docs", "notebooks", "tools"}
     assert {"run.py", "notebooks/homework/hw02_numerical.json"} <= set(names)
     secret = set.union(*map(solution_lines, assignments()))
     with zipfile.ZipFile(tmp_path / "a.zip") as packed:
@@ -193,10 +194,15 @@ def test_what_git_does_not_know_is_not_packed(tmp_path):
     (root / "homework").mkdir(parents=True)
     for name in ("README.md", "homework/solution.py"):
         (root / name).write_text("x")
-    for command in (["init", "-q"], ["add", "."]):
+    (root / ".gitattributes").write_bytes((ROOT / ".gitattributes").read_bytes())
+    with pytest.raises(GradingError, match="in a clone of the repository"):
+        archive(tmp_path / "students.zip", root)
+    someone = ["-c", "user.name=a", "-c", "user.email=a@b"]
+    for command in (["init", "-q"], ["add", "."], [*someone, "commit", "-q", "-m", "x"]):
         subprocess.run(["git", *command], cwd=root, check=True)
     (root / "roster.csv").write_text("private")
-    assert archive(tmp_path / "students.zip", root) == ["README.md"]
+    assert archive(tmp_path / "students.zip", root) == [".gitattributes", "README.md"]
+    assert [path.name for path in tmp_path.iterdir()] == ["course", "students.zip"]
 
 
 # ------------------------------------------------------------------------------ what the guide says
@@ -219,8 +225,8 @@ def test_run_py_hands_over_to_the_commands(monkeypatch):
     monkeypatch.setattr(run, "hand_over", lambda command, **variables: handed.append(command))
     run.main(["homework", "grade", "hw01", "--workers", "2"])
     assert handed == [
-        ["homework"],
-        ["python", "-m", "course_utils.grading", "grade", "hw01", "--workers", "2"],
+        ["grading"],
+        ["python", "-m", "grading", "grade", "hw01", "--workers", "2"],
     ]
 
 

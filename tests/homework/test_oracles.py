@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from scipy import optimize, spatial, stats
 
 from course_utils.exercises import functions
-from course_utils.grading.course import assignments
+from grading.course import assignments
 
 REFERENCES = {a.id: a.exercises for a in assignments()}
 

@@ -13,10 +13,10 @@ import pytest
 from nbgrader.api import Gradebook
 
 from course_utils.exercises.homework import NotRight
-from course_utils.grading import cli
-from course_utils.grading.course import COURSE, RELEASED, Course, assignments
-from course_utils.grading.release import leaks
-from course_utils.grading.sandbox import why_no_sandbox
+from grading import cli
+from grading.course import COURSE, RELEASED, Course, assignments
+from grading.sandbox.walls import why_no_sandbox
+from grading.term.release import leaks
 
 MUST = os.environ.get("CI") and sys.platform == "linux"
 WHY_NOT = None if MUST else why_no_sandbox()

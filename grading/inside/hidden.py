@@ -1,0 +1,80 @@
+"""The hidden tests: the same exercises as the visible checks, on inputs that only graders know.
+
+In a source notebook, between HIDDEN TESTS marks:
+
+    from grading.inside.hidden import hidden
+    hidden("hw02_numerical", "hessian_vector", hessian_vector)
+
+The environment variable DESCENT_GRADING names a file, ``{"sources": folder, "seed": number}``,
+which `grade` sets for the kernel that runs the tests. What is said about a result never shows an
+input.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import json
+import os
+from collections.abc import Callable
+from contextlib import redirect_stdout
+from dataclasses import replace
+from io import StringIO
+from pathlib import Path
+
+import numpy as np
+
+from course_utils.exercises import homework
+from course_utils.exercises.engine import Diagnosis, Exercise
+
+__all__ = ["VARIABLE", "GradingError", "diagnose", "exercises_in", "hidden"]
+
+VARIABLE = "DESCENT_GRADING"
+
+
+class GradingError(Exception):
+    """Something an instructor has to mend; the message says what, and how."""
+
+
+def hidden(notebook: str, name: str, function: Callable) -> None:
+    """Print that `function` is right on hidden inputs, or raise NotRight.
+
+    Raises GradingError where there is no grading configuration: students run no hidden tests.
+    """
+    if VARIABLE not in os.environ:
+        raise GradingError(
+            f"hidden tests run where {VARIABLE} names a grading configuration: "
+            "use `run.py homework grade`"
+        )
+    given = json.loads(Path(os.environ[VARIABLE]).read_text(encoding="utf-8"))
+    exercise = exercises_in(Path(given["sources"]) / notebook)[name]
+    homework.tell(lambda: diagnose(exercise, function, given["seed"]))
+
+
+def diagnose(exercise: Exercise, function: Callable, seed: int) -> Diagnosis:
+    """What `function` does on hidden inputs, in words that give none of them away.
+
+    The inputs are the same for each student and each run: they follow from seed and name.
+    """
+    digest = hashlib.sha256(f"{seed} {exercise.name}".encode()).digest()
+    trial = exercise.trial(np.random.default_rng(int.from_bytes(digest)))
+    with redirect_stdout(StringIO()):  # what the function prints may be an input
+        found = replace(trial, inputs="hidden inputs").diagnose(function)
+    return found.discreet()
+
+
+def exercises_in(folder: Path) -> dict[str, Exercise]:
+    """The exercises of ``folder/exercises.py`` by name, in the order of their definition.
+
+    Raises GradingError if the file is missing or has none.
+    """
+    path = Path(folder) / "exercises.py"
+    if not path.is_file():
+        raise GradingError(f"{path} is missing: it holds the exercises of {Path(folder).name}")
+    spec = importlib.util.spec_from_file_location(f"homework_{path.parent.name}", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    found = {v.name: v for v in vars(module).values() if isinstance(v, Exercise)}
+    if not found:
+        raise GradingError(f"{path} defines no Exercise")
+    return found

@@ -1,0 +1,1 @@
+"""How submissions are graded: one, and all of a homework."""

@@ -1,0 +1,265 @@
+"""One submission in two kernels: the student's cells in one, the tests in the other.
+
+The student's kernel runs all cells but the tests, from top to bottom, and leaves a snapshot of
+itself wherever tests stand. Then the tests run in the checker, each against the snapshot of its
+place. No output of the student's is kept from that moment, so hidden inputs cannot come to light.
+A cell that kills its kernel, or does not end, is left out, and the others run afresh without it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+from IPython.core.inputtransformer2 import TransformerManager
+
+from grading.cells import is_setup, is_test
+from grading.course import NOT_RUN
+from grading.inside.hidden import VARIABLE
+from grading.inside.tester import names_defined
+from grading.run.intake import Unreadable, rebuild
+from grading.run.kit import Kit
+from grading.sandbox.client import START_SECONDS, Kernel, NotGraded, error
+from grading.sandbox.walls import Sandbox
+
+__all__ = ["Graded", "Grader", "not_done", "sweep"]
+
+PREFIX = "descent-grading-"  # of temporary folders; the number of their process follows
+PLACES = 32  # snapshots a kernel can leave: places in a notebook at which tests stand
+DEATHS = 3  # kernels that a submission may kill; with the next one it is over
+
+
+@dataclass(frozen=True)
+class Graded:
+    """A submission that was run: the notebook with its outputs, and what is to be said of it.
+
+    reason : why it counts as not done as a whole; None where it was run.
+    notes : what was mended, left out or stopped, one sentence each.
+    """
+
+    notebook: dict[str, Any]
+    notes: tuple[str, ...] = ()
+    reason: str | None = None
+
+
+# ------------------------------------------------------------------ one submission
+
+
+def not_done(kit: Kit, reason: str) -> Graded:
+    """The grade of what cannot be run: the notebook as handed out, each test failed."""
+    notebook = json.loads(json.dumps(kit.master))
+    for cell in notebook["cells"]:
+        if cell["cell_type"] == "code":
+            outputs = [error(NOT_RUN, reason)] if is_test(cell) else []
+            cell.update(outputs=outputs, execution_count=None)
+    return Graded(notebook, (reason,), reason)
+
+
+class Grader:
+    """Grades submissions of one assignment, one after the other, with kernels started ahead.
+
+    Use as a context, in one thread: a sandbox ends with the thread that started it.
+    """
+
+    def __init__(self, kit: Kit) -> None:
+        self.kit = kit
+        self.folder = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-"))  # ours alone
+        self.count = 0
+        self.waiting: dict[str, Kernel] = {}  # started ahead, by role
+        self.running: set[Kernel] = set()
+        self.stopped = False
+        self._unpack()
+
+    def __enter__(self) -> Grader:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for kernel in self.waiting.values():
+            kernel.close()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def stop(self) -> None:
+        """From another thread: end what runs, and start nothing more."""
+        self.stopped = True
+        for kernel in [*self.waiting.values(), *self.running]:
+            kernel.process.kill()
+
+    def _unpack(self) -> None:
+        for part in ("public", "sources", "channel"):
+            (self.folder / part).mkdir()
+        given = {"public": self.kit.files, "sources": self.kit.sources}
+        for part, files in given.items():
+            for name, content in files.items():
+                path = self.folder / part / name
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_bytes(content)
+        grading = {"sources": str(self.folder / "sources"), "seed": self.kit.seed}
+        (self.folder / "grading.json").write_text(json.dumps(grading))
+
+    # -------------------------------------------------------------- kernels
+
+    def _start(self, role: str) -> Kernel:
+        """A kernel for the student's cells ("student") or the tests ("checker"), not yet ready."""
+        if self.stopped:
+            raise NotGraded("the batch was stopped")
+        self.count += 1
+        folder = self.folder / f"{self.count}"
+        public = self.folder / "public"
+        files: dict[str, str | Path] = {name: public / name for name in self.kit.files}
+        env, places = {}, []
+        if role == "checker":
+            secret = [self.folder / name for name in ("sources", "grading.json", "channel")]
+            files.update({str(path): path for path in secret})
+            env[VARIABLE] = str(self.folder / "grading.json")
+        else:
+            places = [self._place(self.count, place) for place in range(PLACES)]
+        sandbox = Sandbox(files=files, env=env, limits=self.kit.limits)
+        name = "the submission" if role == "student" else "a test"
+        return Kernel(sandbox, folder, name, self.kit.protected, places, self.count)
+
+    def _place(self, number: int, place: int) -> str:
+        return str(self.folder / "channel" / f"{number}-{place}")
+
+    def _take(self, role: str) -> Kernel:
+        kernel = self.waiting.pop(role, None) or self._start(role)
+        self.running.add(kernel)
+        return kernel
+
+    def start_ahead(self) -> None:
+        """Start the next submission's kernels, so that they are ready when they are needed."""
+        for role in ("student", "checker"):
+            if role not in self.waiting:
+                self.waiting[role] = self._start(role)
+
+    # -------------------------------------------------------------- grading
+
+    def grade(self, submitted: bytes, ahead: bool = False) -> Graded:
+        """Run one submission. `ahead`: start the next one's kernels meanwhile.
+
+        Raises NotGraded where the instructor's side fails; a submission cannot make it raise.
+        """
+        try:
+            notebook, notes = rebuild(self.kit.master, submitted)
+        except Unreadable as reason:
+            return not_done(self.kit, str(reason))
+        end = time.monotonic() + self.kit.limits.total_seconds
+        try:
+            student, checker = self._take("student"), self._take("checker")
+            if ahead:
+                self.start_ahead()
+            student, places = self._run_cells(student, notebook["cells"], notes, end)
+            self._run_tests(checker, student, notebook["cells"], places, notes, end)
+        finally:
+            while self.running:
+                self.running.pop().close()
+        return Graded(notebook, tuple(dict.fromkeys(notes)))
+
+    def _run_cells(self, kernel: Kernel, cells, notes, end) -> tuple[Kernel, dict[int, int]]:
+        """Run all cells but the tests; returns the kernel and the snapshot of each test cell."""
+        left_out: set[int] = set()
+        for death in range(DEATHS + 1):
+            places, fatal = self._one_pass(kernel, cells, left_out, notes, end)
+            if fatal is None or death == DEATHS:
+                return kernel, places
+            left_out.add(fatal)
+            kernel = self._take("student")
+        raise AssertionError
+
+    def _one_pass(self, kernel, cells, left_out, notes, end) -> tuple[dict[int, int], int | None]:
+        places: dict[int, int] = {}
+        place, fresh, room = -1, False, 10 * self.kit.limits.output
+        for index, cell in enumerate(cells):
+            if cell["cell_type"] != "code" or index in left_out:
+                continue
+            if is_test(cell):
+                if not fresh:
+                    place, fresh = place + 1, True
+                    if place >= PLACES:
+                        raise NotGraded(f"tests stand at more than {PLACES} places of the notebook")
+                    code = f"__import__('{_SNAPSHOTS}', fromlist='_').park({place})"
+                    if kernel.run(code, self.kit.limits.cell_seconds, silent=True).end:
+                        # Which cell spoilt it nobody can say: no test finds anything here.
+                        notes.append("The submission ended its kernel before a test.")
+                        return places, None
+                places[index] = place
+                continue
+            if not cell["source"].strip():
+                continue
+            left = end - time.monotonic()
+            if left <= 0:
+                notes.append(
+                    f"Stopped at code cell {_number(cells, index)}: all cells together "
+                    f"ran longer than {self.kit.limits.total_seconds:g} seconds."
+                )
+                return places, None
+            seconds = min(self.kit.limits.cell_seconds, left)
+            done = kernel.run(cell["source"], seconds, keep=room)
+            cell["outputs"], fresh = done.outputs, False
+            room -= len(json.dumps(done.outputs))
+            if done.end:
+                notes.append(f"Code cell {_number(cells, index)}: {done.reason}.")
+            if done.end == "died":
+                return places, (index if end > time.monotonic() else None)
+        return places, None
+
+    def _run_tests(self, kernel, student, cells, places, notes, end) -> None:
+        limits = self.kit.limits
+        self._set_up(kernel, cells)
+        reserved = {name for cell in cells if is_setup(cell) for name in _defined(cell)}
+        for index, cell in enumerate(cells):
+            if not is_test(cell):
+                continue
+            if index not in places:
+                cell["outputs"] = [error(NOT_RUN, "the notebook ended before this test")]
+                continue
+            path = self._place(student.number, places[index])
+            reserved_now = sorted(reserved)
+            reserved |= set(_defined(cell))
+            start = f"__import__('{_TESTER}', fromlist='_').start"
+            code = f"{start}({path!r}, {limits.call_seconds!r}, {reserved_now!r})"
+            if kernel.run(code, 30, silent=True).failed:
+                raise NotGraded("the checker failed before a test")
+            seconds = min(limits.test_seconds, max(end - time.monotonic(), 5))
+            done = kernel.run(cell["source"], seconds)
+            cell["outputs"] = done.outputs
+            if done.end:
+                notes.append(f"A test was stopped: {done.reason}.")
+            if done.end == "died":
+                kernel = self._take("checker")
+                self._set_up(kernel, cells)
+
+    def _set_up(self, kernel: Kernel, cells) -> None:
+        """Run the instructor's own cells in the checker. They must not fail: see `checker`."""
+        for cell in filter(is_setup, cells):
+            done = kernel.run(cell["source"], START_SECONDS)
+            if done.failed:
+                said = [o["evalue"] for o in done.outputs if o["output_type"] == "error"]
+                raise NotGraded(f"the notebook's own cells fail in the checker: {said[0]}")
+
+
+def sweep() -> None:
+    """Remove the temporary folders of graders that were killed."""
+    for folder in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
+        number = folder.name.removeprefix(PREFIX).partition("-")[0]
+        ours = folder.lstat().st_uid == os.geteuid() and not folder.is_symlink()
+        if number.isdigit() and ours and not psutil.pid_exists(int(number)):
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+_SNAPSHOTS, _TESTER = "grading.inside.snapshots", "grading.inside.tester"
+
+
+def _defined(cell: dict[str, Any]) -> list[str]:
+    return names_defined(TransformerManager().transform_cell(cell["source"]))
+
+
+def _number(cells: list[dict[str, Any]], index: int) -> int:
+    """Which code cell this is, counted from one."""
+    return sum(cell["cell_type"] == "code" for cell in cells[: index + 1])

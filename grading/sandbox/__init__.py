@@ -1,0 +1,1 @@
+"""The walls around code written by strangers, and the line that leads through them."""

@@ -1,0 +1,1 @@
+"""What is done with the work of everybody: from release to the table of grades."""

@@ -1,0 +1,289 @@
+"""`feedback`: one page for each student: each task, its points, and the sentence that helps.
+
+The page is made from the gradebook and the autograded notebook. It shows the student's code as
+text and the student's figure as a picture, nothing else of what a notebook may hold, and no cell
+of hidden tests.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass
+
+import jinja2
+import nbformat
+from nbgrader.api import Gradebook, MissingEntry
+
+from course_utils.exercises.homework import NotRight
+from grading.course import (
+    COURSE,
+    NOT_RUN,
+    REASON,
+    Assignment,
+    Course,
+    GradingError,
+    Roster,
+)
+from grading.files import replace
+
+__all__ = ["Part", "Task", "feedback", "parts_of"]
+
+PNG = b"\x89PNG\r\n\x1a\n"
+SENTENCES = {  # what a failed test cell is called, if it is not one of our own sentences
+    "NameError": "There is no function of this name: the cell was removed, renamed, or failed.",
+    "CellTimeoutError": "It took too long.",
+    "TimeoutError": "It took too long.",
+}
+
+
+@dataclass(frozen=True)
+class Part:
+    """One graded cell: visible or hidden inputs, figure or answer. score : None until graded."""
+
+    title: str
+    score: float | None
+    most: float
+    sentence: str
+
+
+@dataclass(frozen=True)
+class Task:
+    """A function, the figure or the answer: its parts, and what the student wrote.
+
+    picture : a PNG as base64, or "".
+    hint : what to think of next, where the sentences alone do not tell.
+    """
+
+    title: str
+    parts: list[Part]
+    written: str = ""
+    picture: str = ""
+    comment: str = ""
+
+    @property
+    def hint(self) -> str:
+        visible, *others = self.parts
+        if others and visible.score == visible.most and others[0].score == 0:
+            return (
+                "Right on the inputs you can see, wrong on others: is there a case that your "
+                "function leaves out, or a number in it that belongs to one input alone?"
+            )
+        return ""
+
+
+def feedback(
+    course: Course,
+    assignment: Assignment,
+    roster: Roster,
+    progress: Callable[[str], None] = lambda student: None,
+) -> list[tuple[str, str]]:
+    """Write the page of every graded student; [(student, "written" or "as before")].
+
+    Raises GradingError if nothing of this homework is graded.
+    """
+    students = sorted(
+        path.parent.name
+        for path in course.root.glob(f"autograded/*/{assignment.id}")
+        if (path / assignment.file).is_file()
+    )
+    if not students:
+        raise GradingError(f"{assignment.id}: nothing is graded yet; use `run.py homework grade`")
+    rows = []
+    with closing(Gradebook(course.gradebook, COURSE)) as gradebook:
+        for student in students:
+            page = _page(course, gradebook, assignment, student, roster).encode("utf-8")
+            path = course.feedback(student, assignment.id) / f"{assignment.notebook}.html"
+            known = path.is_file() and path.read_bytes() == page
+            if not known:
+                replace(path, page)
+            rows.append((student, "as before" if known else "written"))
+            progress(student)
+    return rows
+
+
+def _page(course, gradebook, assignment, student, roster) -> str:
+    reason = course.autograded(student, assignment.id) / REASON
+    tasks = parts_of(course, gradebook, assignment, student)
+    parts = [part for task in tasks for part in task.parts]
+    waiting = any(part.score is None for part in parts)
+    return PAGE.render(
+        not_run=any(part.sentence == NOT_RUN for part in parts),
+        homework=_title(assignment),
+        name=roster.get(student, {}).get("name", student),
+        notes=reason.read_text(encoding="utf-8").strip() if reason.is_file() else "",
+        tasks=tasks,
+        waiting=waiting,
+        score=sum(part.score or 0 for part in parts),
+        most=sum(part.most for part in parts),
+    )
+
+
+def parts_of(
+    course: Course, gradebook: Gradebook, assignment: Assignment, student: str
+) -> list[Task]:
+    """All tasks of one student's homework, with points and sentences.
+
+    Raises GradingError if the gradebook does not know the submission.
+    """
+    path = course.autograded(student, assignment.id) / assignment.file
+    cells = {
+        c.metadata.nbgrader.grade_id: c
+        for c in nbformat.read(path, as_version=4).cells
+        if "nbgrader" in c.metadata
+    }
+    place = (assignment.notebook, assignment.id, student)
+    try:
+        known = gradebook.find_submission_notebook(*place)
+    except MissingEntry:
+        raise GradingError(
+            f"{assignment.id}: {student} is not in the gradebook; grade again"
+        ) from None
+    grades = {grade.name: grade for grade in known.grades}
+
+    def part(title, cell_id, sentence):
+        grade = grades[cell_id]
+        score = None if grade.needs_manual_grade or grade.score is None else grade.score
+        return Part(title, score, grade.max_score, sentence)
+
+    def text(cell_id):
+        return cells[cell_id].source if cell_id in cells else ""
+
+    def comment(cell_id):  # a grader's; nbgrader's own says "No response." for an empty cell
+        return gradebook.find_comment(cell_id, *place).manual_comment or ""
+
+    tasks = [
+        Task(
+            name,
+            [
+                part("inputs you can see", f"{name}-visible", _sentence(cells, f"{name}-visible")),
+                part("other inputs", f"{name}-hidden", _sentence(cells, f"{name}-hidden")),
+            ],
+            text(name),
+            comment=comment(name),
+        )
+        for name in assignment.exercises
+    ]
+    tasks.append(
+        Task(
+            "the figure",
+            [part("graded by hand", "plot", "")],
+            text("plot"),
+            _picture(cells.get("plot")),
+            comment("plot"),
+        )
+    )
+    words = text("answer").replace("&lt;", "<")  # `intake` took the tags' sting out; so does PAGE
+    tasks.append(
+        Task(
+            "your own words",
+            [part("graded by hand", "answer", "")],
+            words,
+            comment=comment("answer"),
+        )
+    )
+    return tasks
+
+
+def _sentence(cells: dict, cell_id: str) -> str:
+    """What a test cell says: that all is right, or the diagnosis. Never more than one sentence."""
+    cell = cells.get(cell_id)
+    for output in cell.outputs if cell else []:
+        if output.output_type != "error":
+            continue
+        if output.ename == NotRight.__name__:
+            return output.evalue
+        if output.ename == NOT_RUN:
+            return NOT_RUN
+        if output.ename in SENTENCES:
+            return f"✗ {SENTENCES[output.ename]}"
+        # The text of an exception may hold an input; the visible ones are no secret.
+        return f"✗ {output.ename}" + (f": {output.evalue}"[:300] if "visible" in cell_id else "")
+    said = "".join(o.get("text", "") for o in cell.outputs) if cell else ""
+    return said.strip()[:300]
+
+
+def _picture(cell) -> str:
+    """The last PNG among a cell's outputs, if it is one."""
+    for output in reversed(cell.outputs if cell else []):
+        data = output.get("data", {}).get("image/png", "")
+        try:
+            if base64.b64decode("".join(data)).startswith(PNG):
+                return "".join("".join(data).split())
+        except ValueError:
+            continue
+    return ""
+
+
+def _title(assignment: Assignment) -> str:
+    first = nbformat.read(assignment.source, as_version=4).cells[0].source
+    return first.splitlines()[0].lstrip("# ")
+
+
+PAGE = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True).from_string("""\
+<!DOCTYPE html>
+<html lang="en">
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta http-equiv="Content-Security-Policy"
+      content="default-src 'none'; img-src data:; style-src 'unsafe-inline'">
+<title>{{ homework }}: {{ name }}</title>
+<style>
+  :root { color-scheme: light dark; --line: #8884; --soft: #8881; --good: #007a5a; --bad: #a63f00 }
+  @media (prefers-color-scheme: dark) { :root { --good: #5fd0ac; --bad: #ff9d66 } }
+  body { font: 16px/1.5 system-ui, sans-serif; max-width: 46em; margin: 2em auto; padding: 0 1em }
+  h1 { font-size: 1.5em; margin-bottom: 0 } h2 { font-size: 1.1em; margin: 2em 0 .3em }
+  code, pre { font-family: ui-monospace, monospace; font-size: .88em }
+  table { border-collapse: collapse; width: 100% }
+  td { border-top: 1px solid var(--line); padding: .35em .8em .35em 0; vertical-align: top }
+  td:first-child { width: 11em }
+  td.points { text-align: right; white-space: nowrap; padding-right: 0;
+              font-variant-numeric: tabular-nums }
+  .good { color: var(--good) } .bad { color: var(--bad) }
+  .total { font-size: 1.2em } .note { border-left: 4px solid var(--bad); padding: .2em .8em }
+  .comment { border-left: 4px solid var(--good); padding: .2em .8em; white-space: pre-wrap }
+  pre { background: var(--soft); padding: .7em; overflow-x: auto; white-space: pre-wrap;
+        overflow-wrap: anywhere; margin: .4em 0 }
+  summary { cursor: pointer } img { max-width: 100%; background: white }
+</style>
+<h1>{{ homework }}</h1>
+<p>{{ name }}</p>
+<p class="total"><strong>{{ "%g" % score }} of {{ "%g" % most }} points</strong>\
+{{ " so far; the part that is graded by hand is still to come" if waiting }}</p>
+{% if notes %}
+<div class="note">
+{% if not_run %}
+<p>What you handed in could not be run. Open it in JupyterLab; if it shows your work there,
+save it and hand it in again.</p>
+{% endif %}
+{% for note in notes.splitlines() %}
+<p>{{ note }}</p>
+{% endfor %}
+</div>
+{% endif %}
+{% for task in tasks if not not_run %}
+<h2><code>{{ task.title }}</code></h2>
+<table>
+{% for part in task.parts %}
+<tr><td>{{ part.title }}</td>
+<td class="{{ 'good' if part.score == part.most else 'bad' }}">{{ part.sentence }}</td>
+<td class="points">{{ "–" if part.score is none else "%g" % part.score }} of \
+{{ "%g" % part.most }}</td></tr>
+{% endfor %}
+</table>
+{% if task.hint %}
+<p>{{ task.hint }}</p>
+{% endif %}
+{% if task.comment %}
+<p class="comment">{{ task.comment }}</p>
+{% endif %}
+{% if task.picture %}
+<img src="data:image/png;base64,{{ task.picture }}" alt="The figure that you handed in">
+{% endif %}
+{% if task.written %}
+<details><summary>What you handed in</summary><pre>{{ task.written }}</pre></details>
+{% endif %}
+{% endfor %}
+</html>
+""")
