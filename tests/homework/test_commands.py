@@ -202,7 +202,7 @@ def test_what_git_does_not_know_is_not_packed(tmp_path):
         subprocess.run(["git", *command], cwd=root, check=True)
     (root / "roster.csv").write_text("private")
     assert archive(tmp_path / "students.zip", root) == [".gitattributes", "README.md"]
-    assert [path.name for path in tmp_path.iterdir()] == ["course", "students.zip"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["course", "students.zip"]
 
 
 # ------------------------------------------------------------------------------ what the guide says
