@@ -22,7 +22,7 @@ from pathlib import Path
 
 import course_utils
 import grading.inside
-from grading.sandbox.syscalls import filter_file, knows
+from grading.sandbox.syscalls import filter_file, why_no_filter
 
 __all__ = ["Limits", "NoSandbox", "Sandbox", "sees", "why_no_sandbox"]
 
@@ -141,8 +141,8 @@ def why_no_sandbox() -> str | None:
     """Why this machine has no sandbox, in one sentence; None if it has one (tried once)."""
     if not sys.platform.startswith("linux"):
         return f"{platform.system()} has no bubblewrap. {HOW}"
-    if not knows(platform.machine()):
-        return f"The filter of system calls does not know {platform.machine()} machines. {HOW}"
+    if why := why_no_filter(platform.machine()):
+        return f"{why} {HOW}"
     if shutil.which("bwrap") is None:
         return f"bubblewrap is not installed. {HOW}"
     with filter_file() as rules:
