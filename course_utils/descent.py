@@ -99,14 +99,19 @@ def descend(
     return path
 
 
-def diverged_at(path: np.ndarray) -> np.ndarray:
-    """The step at which each run of a path (steps + 1, *grid, n) became NaN, or −1: (*grid)."""
+def diverged_at(path: np.ndarray, axis: int = 0) -> np.ndarray:
+    """The step at which each run of a path (steps + 1, *grid, n) became NaN, or −1: (*grid).
+
+    `axis` is that of the steps, if it is not the first. Raises ValueError for an array that is no
+    path.
+    """
     path = np.asarray(path)
     if path.ndim < 2:
         raise ValueError(
             f"diverged_at: a path has shape (steps + 1, ..., n), but this has {path.shape}"
         )
-    lost = np.isnan(path).any(axis=-1)
+    steps = np.moveaxis(path, axis, 0)
+    lost = np.isnan(steps).any(axis=-1)
     return np.where(lost.any(axis=0), lost.argmax(axis=0), -1)
 
 

@@ -18,6 +18,8 @@ from typing import Any
 
 import numpy as np
 
+from course_utils._text import printed
+
 __all__ = ["verdict", "VerdictFailed", "predict", "Prediction", "check_environment"]
 
 
@@ -47,7 +49,7 @@ def verdict(claim: str, holds: Any, **evidence: Any) -> None:
             f"verdict: holds must be True or False, not {type(holds).__name__}; "
             "compare first, and end a comparison of arrays with .all() or .any()"
         )
-    shown = ", ".join(f"{name.replace('_', ' ')} = {_short(v)}" for name, v in evidence.items())
+    shown = ", ".join(f"{name.replace('_', ' ')} = {printed(v)}" for name, v in evidence.items())
     sentence = f"{claim} ({shown})" if shown else claim
     if not holds:
         raise VerdictFailed(f"✗ {sentence}")
@@ -154,9 +156,9 @@ def _numpy() -> None:
 
 
 def _matplotlib() -> None:
-    from course_utils import explore, plots
+    from course_utils.pictures import figure, png
 
-    assert explore.png(plots.figure(alt="an empty test figure")[0]).startswith(b"\x89PNG")
+    assert png(figure(alt="an empty test figure")[0]).startswith(b"\x89PNG")
 
 
 def _torch() -> None:
@@ -173,18 +175,3 @@ def _widgets() -> None:
 
 def _inline(text: str) -> str:
     return re.sub(r"`([^`]+)`", r"<code>\1</code>", html.escape(text, quote=False))
-
-
-def _short(value: Any) -> str:
-    """A number with three significant digits, a short array, a word."""
-    if isinstance(value, str):
-        return value
-    array = np.asarray(value)
-    if array.ndim:
-        return "(" + ", ".join(_short(v) for v in array) + ")"
-    if array.dtype.kind == "b":
-        return "yes" if array else "no"
-    if array.dtype.kind in "iu":
-        return f"{int(array):,}"
-    number = float(f"{float(array):.3g}")
-    return f"{number:,.0f}" if 1000 <= abs(number) < 1e6 else f"{number + 0.0:.3g}"

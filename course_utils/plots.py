@@ -1,32 +1,30 @@
-"""One look for all figures, one call for each.
-
-Colours are Okabe and Ito's, which stay distinct for colour-blind eyes, and each
-comes with a line style of its own. A figure carries its alt text: what it shows,
-in a sentence. It is a Matplotlib `Figure`, so a curious reader can go on with it.
-All lessons use this module; drawing code stays out of the notebooks.
-"""
+"""One call for each figure of the lessons; drawing code stays out of the notebooks."""
 
 from __future__ import annotations
 
-import base64
-import html
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
-import matplotlib as mpl
 import numpy as np
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 
 from course_utils.data import confidence_interval
-from course_utils.explore import CSS_DPI, png
+from course_utils.pictures import (
+    BLUE,
+    GREEN,
+    GREY,
+    ORANGE,
+    PADDING,
+    PINK,
+    STYLES,
+    Picture,
+    figure,
+    use_style,
+)
 
 __all__ = [
     "BLUE",
     "ORANGE",
     "GREEN",
-    "PINK",
     "GREY",
-    "STYLES",
     "Picture",
     "figure",
     "use_style",
@@ -46,77 +44,8 @@ __all__ = [
     "chart",
 ]
 
-BLUE, ORANGE, GREEN, PINK, GREY = "#0072B2", "#A63F00", "#007A5A", "#CC79A7", "#57606A"
-STYLES = [(BLUE, "-"), (ORANGE, "--"), (GREEN, "-."), (PINK, ":"), ("#000000", (0, (1, 1)))]
+AWAY = "#D0D7DE"  # where a method does not get closer
 LAND = "Blues"  # pale Blues under a path of ORANGE keeps its contrast for colour-blind eyes
-
-_STYLE = {
-    "figure.dpi": CSS_DPI,
-    "figure.facecolor": "white",
-    "figure.constrained_layout.use": True,
-    "font.size": 11,
-    "axes.titlesize": 11,
-    "axes.labelsize": 11,
-    "legend.fontsize": 10,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.edgecolor": GREY,
-    "axes.grid": True,
-    "grid.color": "#E6E8EB",
-    "grid.linewidth": 0.8,
-    "axes.axisbelow": True,
-    "axes.prop_cycle": mpl.cycler(
-        color=[c for c, _ in STYLES[:4]], linestyle=[s for _, s in STYLES[:4]]
-    ),
-    "lines.linewidth": 2.0,
-    "legend.frameon": False,
-    "axes.unicode_minus": True,
-}
-
-
-def use_style() -> None:
-    """Give every figure of this notebook, the learner's own too, the course's look."""
-    mpl.rcParams.update(_STYLE)
-
-
-class Picture(Figure):
-    """A Matplotlib figure with alt text, shown once by the cell that returns it."""
-
-    alt = ""
-
-    def __repr__(self) -> str:
-        return f"Figure: {self.alt}"
-
-    def _repr_mimebundle_(self, **kwargs):
-        width, height = (int(side * CSS_DPI) for side in self.get_size_inches())
-        picture = base64.b64encode(png(self)).decode("ascii")
-        data = {
-            "text/plain": repr(self),
-            "image/png": picture,
-            # JupyterLab leaves the alt text of a PNG unread; this is how screen readers get it.
-            # `run.py build` leaves it out, so that a notebook stores each picture once.
-            "text/html": f'<img class="descent-picture" alt="{html.escape(self.alt)}" '
-            f'width="{width}" style="max-width: 100%; height: auto" '
-            f'src="data:image/png;base64,{picture}">',
-        }
-        return data, {"image/png": {"alt": self.alt, "width": width, "height": height}}
-
-
-def figure(
-    columns: int = 1, rows: int = 1, *, alt: str, width: float = 7.0, height: float = 3.4, **axes
-) -> tuple[Picture, np.ndarray]:
-    """A figure and its axes, an array of shape (rows, columns); width and height in inches.
-
-    ``**axes`` goes to Matplotlib's `Figure.subplots`. Raises ValueError without alt text.
-    """
-    if not alt.strip():
-        raise ValueError("figure: say in alt='…' what the figure shows")
-    with mpl.rc_context(_STYLE):
-        fig = Picture(figsize=(width, height))
-        FigureCanvasAgg(fig)
-        fig.alt = alt
-        fig.get_layout_engine().set(w_pad=0.08, h_pad=0.08)  # so that no label touches the edge
-        return fig, fig.subplots(rows, columns, squeeze=False, **axes)
 
 
 # ------------------------------------------------------------------ pieces
@@ -269,47 +198,21 @@ def phase_diagram(rates, momenta, factor, *, best, border, alt: str) -> Picture:
             f"({rates.size}, {momenta.size}), rates by momenta, and ({momenta.size},)"
         )
     fig, [[axes]] = figure(alt=alt, width=7.0, height=4.2)
-    gets_closer = factor < 1  # NaN does not
-    axes.set_facecolor("#D0D7DE")
+    closer = np.where(factor < 1, factor, np.nan).T  # NaN does not
+    lowest = np.nanmin(factor)
+    axes.set_facecolor(AWAY)
     colors = axes.pcolormesh(
-        rates,
-        momenta,
-        np.where(gets_closer, factor, np.nan).T,
-        cmap="Blues_r",
-        vmin=np.nanmin(factor),
-        vmax=1,
-        shading="nearest",
+        rates, momenta, closer, cmap="Blues_r", vmin=lowest, vmax=1, shading="nearest"
     )
-    levels = [level for level in (0.6, 0.7, 0.8, 0.9, 0.95) if level > np.nanmin(factor)]
+    levels = [level for level in (0.6, 0.7, 0.8, 0.9, 0.95) if level > lowest]
     if levels:
-        lines = axes.contour(
-            rates,
-            momenta,
-            np.where(gets_closer, factor, np.nan).T,
-            levels,
-            colors="black",
-            linewidths=0.8,
-        )
+        lines = axes.contour(rates, momenta, closer, levels, colors="black", linewidths=0.8)
         axes.clabel(lines, fmt="%g", fontsize=9)
     axes.plot(border, momenta, color=ORANGE, linestyle="--", label="border in theory")
-    axes.plot(
-        *best,
-        color=ORANGE,
-        marker="*",
-        markersize=17,
-        markeredgecolor="white",
-        linestyle="none",
-        label="best in theory",
-    )
-    axes.plot(
-        [],
-        [],
-        color="#D0D7DE",
-        marker="s",
-        markersize=11,
-        linestyle="none",
-        label="does not get closer",
-    )
+    star = {"color": ORANGE, "marker": "*", "markersize": 17, "markeredgecolor": "white"}
+    axes.plot(*best, **star, linestyle="none", label="best in theory")
+    away = {"color": AWAY, "marker": "s", "markersize": 11, "linestyle": "none"}
+    axes.plot([], [], **away, label="does not get closer")
     bar = fig.colorbar(colors, ax=axes, label="distance after ÷ before a step", pad=0.02)
     bar.outline.set_visible(False)
     axes.set(
@@ -366,12 +269,15 @@ def gradient_field(function, gradient, bounds, *, alt: str, scale: float | None 
     return fig
 
 
-def three_flat_points(functions: Mapping[str, object], *, alt: str, reach: float = 1.0) -> Picture:
+def three_flat_points(
+    functions: Mapping[str, Callable], *, alt: str, reach: float = 1.0
+) -> Picture:
     """Each function around the point (0, 0), as a surface in space."""
     fig, [row] = figure(
         len(functions), alt=alt, width=7.4, height=2.9, subplot_kw={"projection": "3d"}
     )
-    fig.get_layout_engine().set(rect=(0, 0, 0.96, 1))  # room for the last f, which 3-D axes forget
+    # Room for the last f, which 3-D axes forget.
+    fig.set_layout_engine("constrained", rect=(0, 0, 0.96, 1), **PADDING)
     side = np.linspace(-reach, reach, 33)
     grid = np.stack(np.meshgrid(side, side), -1)
     for axes, (name, function) in zip(row, functions.items()):
@@ -434,7 +340,7 @@ def intervals(
     fig, [[axes]] = figure(alt=alt, **size)
     rows = np.arange(len(groups))[::-1]  # the first group stands on top
     for row, values in zip(rows, groups.values()):
-        mean, half = confidence_interval(values)
+        mean, half = confidence_interval(np.asarray(values))
         axes.plot(
             values,
             np.full(len(values), row),

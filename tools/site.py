@@ -114,11 +114,7 @@ def executed(path: Path, cache: Path = BUILD / "executed") -> NotebookNode:
 def _digest(path: Path) -> str:
     """Of all that decides what the lesson shows: itself, the package, the versions."""
     files = [path, ROOT / "constraints.txt", ROOT / "tools" / "notebooks.py"]
-    files += sorted(
-        file
-        for file in PACKAGE.rglob("*")
-        if file.is_file() and file.suffix != ".pyc" and "grading" not in file.parts  # not lessons'
-    )
+    files += sorted(file for file in PACKAGE.rglob("*") if file.is_file() and file.suffix != ".pyc")
     digest = hashlib.sha256()
     for file in files:
         content = file.read_bytes()
@@ -201,20 +197,12 @@ def _shown_output(output: NotebookNode, states: Mapping, assets: Path, where: st
 def _explorer_html(
     data: Mapping, states: Mapping, assets: Path, where: str, up: str = "../"
 ) -> str:
-    """The place of an explorer: a still picture, which site.js replaces by what moves.
-
-    A live explorer keeps its picture, and says that it needs a kernel.
-    """
+    """The place of an explorer: a still picture, which site.js replaces by what moves."""
     widget = states[data[VIEW]["model_id"]]
     spec = widget["state"]["spec"]
     status = html.escape(data["text/plain"].removeprefix("Explorer: "))
     size = {"width": round(spec["width"]), "height": round(spec["height"])}
     picture = _picture(data["image/png"], assets, size, spec["alt"], where, up)
-    if spec["kind"] != "lookup":
-        return (
-            f'<figure class="descent">{picture}<figcaption>{status}<br><em>This explorer computes '
-            "while you move it: it needs JupyterLab.</em></figcaption></figure>"
-        )
     state = {"spec": spec}
     state |= {buffer["path"][0]: buffer["data"].replace("\n", "") for buffer in widget["buffers"]}
     text = json.dumps(state, ensure_ascii=False, separators=(",", ":"))
@@ -436,14 +424,14 @@ def _reference(folder: Path) -> None:
 def _assets(folder: Path) -> None:
     """Explorers' code as a classic script, their style, and the font of mathematics."""
     folder.mkdir(parents=True)
-    module = (PACKAGE / "explore.js").read_text(encoding="utf-8")
+    module = (PACKAGE / "explore" / "explore.js").read_text(encoding="utf-8")
     last = "export default { render };"
     if module.count("export") != 1 or not module.rstrip().endswith(last):
-        raise SiteError(f"course_utils/explore.js has to end with its one export, `{last}`")
+        raise SiteError(f"course_utils/explore/explore.js has to end with its one export, `{last}`")
     body = module.replace(last, "return { render };")
     script = f"window.descentExplorer = (() => {{\n{body}}})();\n"
     (folder / "explore.js").write_text(script, encoding="utf-8")
-    shutil.copy(PACKAGE / "explore.css", folder)
+    shutil.copy(PACKAGE / "explore" / "explore.css", folder)
     _write_math_font(folder / "math.woff")
 
 

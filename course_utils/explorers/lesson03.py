@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from course_utils.explore import Lookup, lookup
+from course_utils.explore import Control, Explorer, On, explorer
 from course_utils.plots import BLUE, GREY, ORANGE, figure
 
 __all__ = ["NOISES", "likelihood", "likelihood_at"]
 
 NOISES = ["Gaussian", "Laplace"]
+FIXED = np.array([-1.6, -0.9, -0.4, 0.1, 0.5, 0.9])  # six of the seven numbers
 
 
 def likelihood_at(noise: str, values, centre) -> tuple[np.ndarray, np.ndarray]:
@@ -25,40 +26,64 @@ def likelihood_at(noise: str, values, centre) -> tuple[np.ndarray, np.ndarray]:
     return np.exp(-surprise), surprise.mean(-1)
 
 
-def likelihood() -> Lookup:
+def likelihood() -> Explorer:
     """Move a bell over seven numbers: how likely they are, and the loss that says the same."""
-    fixed = np.array([-1.6, -0.9, -0.4, 0.1, 0.5, 0.9])
     last = np.linspace(1.4, 9, 20).round(1)
     centres = np.linspace(-2, 4, 61).round(1)
+    xs = np.linspace(-4, 9.5, 181)
+    fig, panels, (bell, sticks, dots, rise, rise_dot, fall, fall_dot) = _stage()
+
+    every = "noise last centre"
+    values = np.concatenate([np.tile(FIXED, (len(last), 1)), last[:, None]], axis=1)
+    found = [likelihood_at(noise, values[:, None], centres) for noise in NOISES]
+    density, level = (np.stack(both) for both in zip(*found))
+    bells = np.stack([likelihood_at(noise, xs, centres)[0] for noise in NOISES])
+    stick_x, stick_y = _sticks(values, density)
+    share = np.exp(-7 * (level - level.min(-1, keepdims=True)))
+    best = np.stack([values.mean(1), np.median(values, axis=1)])
+    return explorer(
+        fig,
+        {
+            "noise": Control(NOISES, "shape of the bell"),
+            "last": Control(last, "position of the last value", start=last[0]),
+            "centre": Control(centres, "centre of the bell", start=-1.0, play=True),
+        },
+        {
+            bell: (xs, On(bells, "noise centre")),
+            sticks: (On(stick_x, "last"), On(stick_y, every)),
+            dots: (On(values, "last"), 0.0),
+            rise: (centres, On(share, "noise last")),
+            rise_dot: (On(centres, "centre"), On(share, every)),
+            fall: (centres, On(level, "noise last")),
+            fall_dot: (On(centres, "centre"), On(level, every)),
+        },
+        says={
+            "share": On(share, every),
+            "loss": On(level, every),
+            "best": On(best, "noise last"),
+            "name": On(np.array(["mean", "median"]), "noise"),
+        },
+        status="centre {centre}: likelihood {share} of the best, loss {loss}; "
+        "the best centre is the {name}, {best}",
+        drag={axes: ("centre", None) for axes in panels},
+        alt=fig.alt,
+    )
+
+
+def _stage():
     alt = (
         "Three linked views. Left: seven numbers under a bell that can be moved, with a stick "
         "for the likelihood of each. Middle: the likelihood of all seven together, for every "
         "position of the bell. Right: the loss, minus its logarithm; it is lowest there."
     )
-    fig, [[data, product, loss]] = figure(
-        3, alt=alt, width=9.6, height=3.7, width_ratios=[1.3, 1, 1]
-    )
-    data.set(
-        xlim=(-4, 9.5),
-        ylim=(0, 0.6),
-        xlabel="value",
-        ylabel="likelihood of each value",
-        title="data: seven values",
-    )
-    product.set(
-        xlim=(-2, 4),
-        ylim=(0, 1.08),
-        xlabel="centre of the bell",
-        ylabel="likelihood of all (best = 1)",
-        title="multiplied: likelihood",
-    )
-    loss.set(
-        xlim=(-2, 4),
-        ylim=(0.8, 5.5),
-        xlabel="centre of the bell",
-        ylabel="loss: mean of −log(likelihood)",
-        title="minus logarithm: loss",
-    )
+    fig, [panels] = figure(3, alt=alt, width=9.6, height=3.7, width_ratios=[1.3, 1, 1])
+    data, product, loss = panels
+    data.set(xlim=(-4, 9.5), ylim=(0, 0.6), title="data: seven values")
+    data.set(xlabel="value", ylabel="likelihood of each value")
+    product.set(xlim=(-2, 4), ylim=(0, 1.08), title="multiplied: likelihood")
+    product.set(xlabel="centre of the bell", ylabel="likelihood of all (best = 1)")
+    loss.set(xlim=(-2, 4), ylim=(0.8, 5.5), title="minus logarithm: loss")
+    loss.set(xlabel="centre of the bell", ylabel="loss: mean of −log(likelihood)")
     (bell,) = data.plot([], [], color=BLUE, label="bell")
     (sticks,) = data.plot(
         [], [], color=ORANGE, linestyle="-", linewidth=2.5, label="likelihood of a value"
@@ -74,43 +99,12 @@ def likelihood() -> Lookup:
     (fall_dot,) = loss.plot(
         [], [], color=BLUE, marker="o", markersize=9, linestyle="none", label="loss here"
     )
+    return fig, panels, (bell, sticks, dots, rise, rise_dot, fall, fall_dot)
 
-    # Axes of the grid: noise, position of the last value, centre.
-    xs = np.linspace(-4, 9.5, 181)
-    values = np.concatenate([np.tile(fixed, (len(last), 1)), last[:, None]], axis=1)
-    every = [likelihood_at(noise, values[:, None], centres) for noise in NOISES]
-    density, level = (np.stack(both) for both in zip(*every))
-    bells = np.stack([likelihood_at(noise, xs, centres)[0] for noise in NOISES])[:, None]
+
+def _sticks(values, density):
+    """A stick from 0 to each density, cut apart by NaN: (last, 21), (*grid, 21)."""
     gap = np.full(values.shape, np.nan)
-    stick_x = np.stack([values, values, gap], -1).reshape(len(last), 1, -1)
-    stick_y = np.stack([0 * density, density, 0 * density], -1).reshape(*density.shape[:3], -1)
-    share = np.exp(-7 * (level - level.min(-1, keepdims=True)))
-    best = np.stack([values.mean(1), np.median(values, axis=1)])[..., None]
-    name = np.array(["mean", "median"])[:, None, None]
-    return lookup(
-        fig,
-        {
-            bell: (xs, bells),
-            sticks: (stick_x, stick_y),
-            dots: (values[None, :, None], 0.0),
-            rise: (centres, share[..., None, :]),
-            rise_dot: (centres[:, None], share[..., None]),
-            fall: (centres, level[..., None, :]),
-            fall_dot: (centres[:, None], level[..., None]),
-        },
-        values={"share": share, "loss": level, "best": best, "name": name},
-        status="centre {centre}: likelihood {share} of the best, loss {loss}; "
-        "the best centre is the {name}, {best}",
-        drag={data: ("centre", None), product: ("centre", None), loss: ("centre", None)},
-        play="centre",
-        alt=alt,
-        start={"last": last[0], "centre": -1.0},
-        labels={
-            "noise": "shape of the bell",
-            "last": "position of the last value",
-            "centre": "centre of the bell",
-        },
-        noise=NOISES,
-        last=last,
-        centre=centres,
-    )
+    xs = np.stack([values, values, gap], -1).reshape(len(values), -1)
+    ys = np.stack([0 * density, density, 0 * density], -1).reshape(*density.shape[:3], -1)
+    return xs, ys

@@ -14,7 +14,7 @@ from matplotlib.textpath import TextPath
 from matplotlib.ticker import MaxNLocator
 
 from course_utils.descent import descend, diverged_at
-from course_utils.explore import Lookup, lookup
+from course_utils.explore import Control, Explorer, On, explorer
 from course_utils.optimizers import SGD, Adadelta, Adagrad, Adam, RMSprop
 from course_utils.plots import GREY, ORANGE, figure
 from course_utils.surfaces import BEALE, RAVINE, ROSENBROCK, SADDLE, Surface
@@ -68,37 +68,71 @@ def good_rate(surface: Surface, optimizer: str, momentum, steps: int) -> np.ndar
     return rates[np.where(inside.all((-2, -1)), worst, np.inf).argmin(axis=-1)]
 
 
-def race(steps: int = 150) -> Lookup:
+def race(steps: int = 150) -> Explorer:
     """Choose a surface, a rule, its rate and its momentum, and play it against plain descent."""
     surfaces = [RAVINE, ROSENBROCK, BEALE, SADDLE]
     shares = np.array([0.01, 0.03, 0.1, 0.3, 0.5, 0.7, 1.0, 1.2, 1.5, 2.0, 3.0, 10.0])
     momenta = np.array([0.0, 0.5, 0.8, 0.9, 0.95, 0.99])
+    fig, land, actors = _stage(steps)
+    low_ground, lines, numbers, begin, goal, plain_walk, plain_fall, walk, fall = actors
+
+    each = "surface optimizer share momentum"
+    eta, path, over = _walks(surfaces, shares, momenta, steps)
+    shown = np.maximum(over, 1e-12)
+    on_map = np.stack([_unit(s, walks) for s, walks in zip(surfaces, path)])
+    plain = (slice(None), 0, slice(None), 0)  # plain descent has no momentum
+    now = np.arange(steps + 1.0)
+    ground, heights, digits, starts, goals = _maps(surfaces, land.get_window_extent().size)
+    fate = np.stack([_fate(*both) for both in zip(surfaces, path, over)])
+    note = np.where(np.isin(list(RULES), WITH_MOMENTUM), "", "; no momentum in this rule")
+    return explorer(
+        fig,
+        {
+            "surface": Control([s.name for s in surfaces]),
+            "optimizer": Control(list(RULES), start="Momentum"),
+            "share": Control(shares, "rate ÷ its good rate", start=1.0),
+            "momentum": Control(momenta, "momentum μ (Adam: β₁)", start=0.5),
+            "step": Control(range(steps + 1), start=steps, play=True),
+        },
+        {
+            low_ground: _xy(ground, "surface"),
+            lines: _xy(heights, "surface"),
+            numbers: _xy(digits, "surface"),
+            begin: _xy(starts, "surface"),
+            goal: _xy(goals, "surface"),
+            plain_walk: (*_xy(on_map[plain], "surface share"), "step"),
+            plain_fall: (now, On(shown[plain], "surface share"), "step"),
+            walk: (*_xy(on_map, each), "step"),
+            fall: (now, On(shown, each), "step"),
+        },
+        says={
+            "eta": On(eta, each),
+            "height": On(over, f"{each} step"),
+            "plain": On(over[plain], "surface share step"),
+            "fate": On(fate, each),
+            "note": On(note, "optimizer"),
+        },
+        status="η = {eta}{note}. Step {step}: height {height}, plain descent {plain}. "
+        "{optimizer} {fate}",
+        alt=fig.alt,
+    )
+
+
+def _stage(steps):
     alt = (
         "Left: map of a surface with the walk of an optimizer, and that of plain gradient "
         "descent beside it. Right: the height of both above the minimum at each step."
     )
     fig, [[land, height]] = figure(2, alt=alt, width=8.8, height=4.1, width_ratios=[1.1, 1])
-    land.set(
-        xlim=(0, 1),
-        ylim=(0, 1),
-        xticks=[],
-        yticks=[],
-        xlabel="x₀",
-        ylabel="x₁",
-        facecolor="#86B5D9",
-    )
-    height.set(
-        yscale="log",
-        xlim=(-1, steps + 3),
-        ylim=(1e-10, 1e3),
-        xlabel="step",
-        ylabel="height above the lowest point",
-        yticks=10.0 ** np.arange(-10, 4, 2),
-    )
+    land.set(xlim=(0, 1), ylim=(0, 1), xticks=[], yticks=[], facecolor="#86B5D9")
+    land.set(xlabel="x₀", ylabel="x₁")
+    height.set(yscale="log", xlim=(-1, steps + 3), ylim=(1e-10, 1e3))
+    height.set(xlabel="step", ylabel="height above the lowest point")
+    height.set(yticks=10.0 ** np.arange(-10, 4, 2))
     low_ground = PolyCollection([], facecolors="#FFFFFF2B", edgecolors="none", label="low ground")
-    land.add_collection(low_ground)
     numbers = PolyCollection([], facecolors="#24292F", edgecolors="none", label="numbers")
-    land.add_collection(numbers)
+    for polygons in (low_ground, numbers):
+        land.add_collection(polygons)
     (lines,) = land.plot(
         [], [], color="#7F97B2", linestyle="-", linewidth=0.5, label="height lines"
     )
@@ -108,15 +142,9 @@ def race(steps: int = 150) -> Lookup:
     (begin,) = land.plot(
         [], [], color="black", marker="s", markersize=6, linestyle="none", label="start"
     )
-    thin = {
-        "color": GREY,
-        "linestyle": "-",
-        "linewidth": 1.2,
-        "marker": "o",
-        "markevery": [-1],
-        "markersize": 6,
-    }
+    thin = {"color": GREY, "linestyle": "-", "linewidth": 1.2, "marker": "o", "markevery": [-1]}
     strong = thin | {"color": ORANGE, "linewidth": 2.0, "markersize": 8}
+    thin |= {"markersize": 6}
     (plain_walk,) = land.plot([], [], **thin, label="plain descent")
     (walk,) = land.plot([], [], **strong, label="this optimizer")
     (plain_fall,) = height.plot([], [], **thin, label="height of plain descent")
@@ -124,8 +152,13 @@ def race(steps: int = 150) -> Lookup:
     fig.legend(
         handles=[walk, plain_walk, begin, goal], loc="outside upper center", ncols=4, frameon=False
     )
+    fig.draw_without_rendering()  # settles how large the map is on the page
+    actors = low_ground, lines, numbers, begin, goal, plain_walk, plain_fall, walk, fall
+    return fig, land, actors
 
-    # Axes of the grid: surface, optimizer, share, momentum, step.
+
+def _walks(surfaces, shares, momenta, steps):
+    """Rates (surface, rule, share, momentum), their walks (…, steps + 1, 2), and the heights."""
     good = np.array([[good_rate(s, rule, momenta, steps) for rule in RULES] for s in surfaces])
     eta = good[:, :, None] * shares[:, None]
     path = np.array(
@@ -134,51 +167,20 @@ def race(steps: int = 150) -> Lookup:
             for s, row in zip(surfaces, eta)
         ]
     )
-    over = np.stack([_above(s, walks) for s, walks in zip(surfaces, path)])
-    shown = np.maximum(over, 1e-12)[..., None, :]
-    on_map = np.stack([_unit(s, walks) for s, walks in zip(surfaces, path)])[..., None, :, :]
-    plain = (slice(None), slice(0, 1), slice(None), slice(0, 1))
-    fig.draw_without_rendering()  # settles how large the map is on the page
-    size = land.get_window_extent().size
-    maps = _stacked([(*_map(s), _numbers(s, size)) for s in surfaces])
-    starts = _stacked([[_unit(s, s.start[None])] for s in surfaces])[0]
-    goals = _stacked([[_unit(s, s.minima)] for s in surfaces])[0]
-    now = np.arange(steps + 1.0)
-    return lookup(
-        fig,
-        {
-            low_ground: maps[0],
-            lines: maps[1],
-            numbers: maps[2],
-            begin: starts,
-            goal: goals,
-            plain_walk: (on_map[plain][..., 0], on_map[plain][..., 1]),
-            plain_fall: (now, shown[plain]),
-            walk: (on_map[..., 0], on_map[..., 1]),
-            fall: (now, shown),
-        },
-        values={
-            "eta": eta[..., None],
-            "height": over,
-            "plain": over[plain],
-            "fate": np.stack([_fate(*both) for both in zip(surfaces, path, over)])[..., None],
-            "note": np.where(np.isin(list(RULES), WITH_MOMENTUM), "", "; no momentum in this rule")[
-                None, :, None, None, None
-            ],
-        },
-        reveal={walk: "step", fall: "step", plain_walk: "step", plain_fall: "step"},
-        play="step",
-        status="η = {eta}{note}. Step {step}: height {height}, plain descent {plain}. "
-        "{optimizer} {fate}",
-        alt=alt,
-        start={"optimizer": "Momentum", "share": 1.0, "momentum": 0.5, "step": steps},
-        labels={"share": "rate ÷ its good rate", "momentum": "momentum μ (Adam: β₁)"},
-        surface=[s.name for s in surfaces],
-        optimizer=list(RULES),
-        share=shares,
-        momentum=momenta,
-        step=range(steps + 1),
-    )
+    return eta, path, np.stack([_above(s, walks) for s, walks in zip(surfaces, path)])
+
+
+def _maps(surfaces, size):
+    """Low ground, height lines, numbers, start and minima of each surface: (surface, points, 2)."""
+    pieces = [
+        (*_map(s), _numbers(s, size), _unit(s, s.start[None]), _unit(s, s.minima)) for s in surfaces
+    ]
+    return [_stacked(each) for each in zip(*pieces)]
+
+
+def _xy(points, follows):
+    """Points (*controls, m, 2) as the two arrays of an artist."""
+    return On(points[..., 0], follows), On(points[..., 1], follows)
 
 
 def _unit(surface, points):
@@ -201,7 +203,7 @@ def _above(surface, points):
 
 def _fate(surface, path, over):
     """What becomes of each walk (*grid, steps + 1, 2), in words: (*grid)."""
-    gone = diverged_at(np.moveaxis(path, -2, 0))
+    gone = diverged_at(path, axis=-2)
     below = np.isnan(over) & ~np.isnan(path[..., 0])
     high = ~(over < CLOSE)
     arrival = high.shape[-1] - high[..., ::-1].argmax(axis=-1)  # the step after the last high one
@@ -269,17 +271,10 @@ def _polygon(path):
     return np.vstack([[*ring, rings[0][0]] for ring in rings])
 
 
-def _stacked(maps):
-    """Pad what differs in length between the maps, and give it the grid's axes: pairs (xs, ys)."""
-    result = []
-    for pieces in zip(*maps):
-        longest = max(map(len, pieces))
-        padded = np.stack(
-            [
-                np.pad(piece, ((0, longest - len(piece)), (0, 0)), constant_values=np.nan)
-                for piece in pieces
-            ]
-        )
-        padded = padded[:, None, None, None, None]
-        result.append((padded[..., 0], padded[..., 1]))
-    return result
+def _stacked(pieces):
+    """Points (m, 2) of each surface, padded with NaN to the same m: (surface, m, 2)."""
+    longest = max(map(len, pieces))
+    padding = [((0, longest - len(piece)), (0, 0)) for piece in pieces]
+    return np.stack(
+        [np.pad(piece, pad, constant_values=np.nan) for piece, pad in zip(pieces, padding)]
+    )

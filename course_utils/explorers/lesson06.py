@@ -10,7 +10,7 @@ from itertools import product
 import numpy as np
 
 from course_utils.data import digits
-from course_utils.explore import Lookup, lookup
+from course_utils.explore import Control, Explorer, On, explorer
 from course_utils.plots import BLUE, GREEN, GREY, ORANGE, figure
 
 __all__ = ["xray", "xray_at"]
@@ -32,24 +32,61 @@ def xray_at(depth: int, activation: str, init, norm: str, residual: bool, seed: 
     return networks.xray(model, X[some], y[some])
 
 
-def xray(seed: int = 0) -> Lookup:
+def xray(seed: int = 0) -> Explorer:
     """Choose depth, activation, init, norm and residual, and see which layers get a gradient."""
     from course_utils.networks import ACTIVATIONS, INITS, NORMS
 
     depths, shortcuts = [2, 5, 10, 20, 50], {"no": False, "yes": True}
+    fig, lines = _stage()
+
+    # One stack of networks for all inits, so theirs is the last axis.
+    each, grid = "depth activation norm residual init", (depths, ACTIVATIONS, NORMS, shortcuts)
+    pictures = [
+        xray_at(depth, activation, list(INITS), norm, shortcuts[shortcut], seed)
+        for depth, activation, norm, shortcut in product(*grid)
+    ]
+
+    def on(rows):
+        """What follows all controls, from one row of inits for each picture."""
+        rows = np.array(rows)
+        return On(rows.reshape(*map(len, grid), *rows.shape[1:]), each)
+
+    def drawn(name):
+        values = np.array([_padded(getattr(one, name), depths[-1]) for one in pictures])
+        # Held within sight of the axes, so that a line which leaves them is seen to leave.
+        return on(values if name in ("saturated", "dead") else np.clip(values, 1e-20, 1e12))
+
+    place = np.stack([_padded(np.arange(1, depth + 1) / depth, depths[-1]) for depth in depths])
+    return explorer(
+        fig,
+        {
+            "depth": Control(depths, "hidden layers", start=2, play=True),
+            "activation": Control(list(ACTIVATIONS), start="sigmoid"),
+            "init": Control(list(INITS), "first weights", start="xavier"),
+            "norm": Control(NORMS, "normalisation"),
+            "residual": Control(list(shortcuts), "residual connections"),
+        },
+        {line: (On(place, "depth"), drawn(name)) for name, line in lines.items()},
+        says={
+            "loss": on([one.loss for one in pictures]),
+            "first": on([one.gradient[:, 0] for one in pictures]),
+            "last": on([one.gradient[:, -1] for one in pictures]),
+            "what": on([[*map(_what, one.gradient, one.activation)] for one in pictures]),
+        },
+        status="|∂L/∂W| in the first layer {first}, in the last {last}: {what}. Loss {loss}",
+        alt=fig.alt,
+    )
+
+
+def _stage():
     alt = (
         "Left: mean size of activations, of δ, of the gradient and of the step in each hidden "
         "layer of a network, on a logarithmic axis. Right: the share of saturated activations "
         "and of dead units in each layer."
     )
     fig, [[sizes, shares]] = figure(2, alt=alt, width=8.8, height=4.3, width_ratios=[1.35, 1])
-    sizes.set(
-        yscale="log",
-        ylim=(1e-13, 1e5),
-        yticks=10.0 ** np.arange(-12, 5, 4),
-        ylabel="mean size in the layer",
-        title="what flows through",
-    )
+    sizes.set(yscale="log", ylim=(1e-13, 1e5), yticks=10.0 ** np.arange(-12, 5, 4))
+    sizes.set(ylabel="mean size in the layer", title="what flows through")
     shares.set(ylim=(-0.03, 1.03), ylabel="share of the layer", title="what is stuck")
     for axes in (sizes, shares):
         axes.set(xlim=(0, 1.03), xlabel="layer ÷ depth (input → output)")
@@ -75,51 +112,7 @@ def xray(seed: int = 0) -> Lookup:
             frameon=False,
             columnspacing=1,
         )
-
-    # One stack of networks for all inits, so theirs is the last axis until it is moved.
-    grid = depths, ACTIVATIONS, NORMS, shortcuts
-    pictures = [
-        xray_at(depth, activation, list(INITS), norm, shortcuts[shortcut], seed)
-        for depth, activation, norm, shortcut in product(*grid)
-    ]
-
-    def on_grid(rows):
-        """From one row of inits for each picture to (depth, activation, init, norm, residual)."""
-        rows = np.array(rows)
-        return np.moveaxis(rows.reshape(*map(len, grid), *rows.shape[1:]), 4, 2)
-
-    def drawn(name):
-        values = on_grid([_padded(getattr(one, name), depths[-1]) for one in pictures])
-        # Held within sight of the axes, so that a line which leaves them is seen to leave.
-        return values if name in ("saturated", "dead") else np.clip(values, 1e-20, 1e12)
-
-    place = np.stack([_padded(np.arange(1, depth + 1) / depth, depths[-1]) for depth in depths])
-    place = place[:, None, None, None, None]
-    return lookup(
-        fig,
-        {line: (place, drawn(name)) for name, line in lines.items()},
-        values={
-            "loss": on_grid([one.loss for one in pictures]),
-            "first": on_grid([one.gradient[:, 0] for one in pictures]),
-            "last": on_grid([one.gradient[:, -1] for one in pictures]),
-            "what": on_grid([[*map(_what, one.gradient, one.activation)] for one in pictures]),
-        },
-        status="|∂L/∂W| in the first layer {first}, in the last {last}: {what}. Loss {loss}",
-        play="depth",
-        alt=alt,
-        start={"depth": 2, "activation": "sigmoid", "init": "xavier"},
-        labels={
-            "depth": "hidden layers",
-            "norm": "normalisation",
-            "init": "first weights",
-            "residual": "residual connections",
-        },
-        depth=depths,
-        activation=list(ACTIVATIONS),
-        init=list(INITS),
-        norm=NORMS,
-        residual=list(shortcuts),
-    )
+    return fig, lines
 
 
 def _padded(array, length):

@@ -8,12 +8,17 @@ import numpy as np
 from numpy.polynomial import legendre
 
 from course_utils.data import noisy_curve
-from course_utils.explore import Lookup, lookup
+from course_utils.explore import Control, Explorer, On, explorer
 from course_utils.plots import BLUE, GREEN, GREY, ORANGE, figure
 
 __all__ = ["polynomial", "polynomial_at", "polynomial_data", "PolynomialFit"]
 
 VALIDATION, TEST = 30, 1000  # numbers of points
+LOOKS = {
+    "training": (BLUE, "--", "o"),
+    "validation": (ORANGE, "-", "s"),
+    "test": (GREEN, "-.", "^"),
+}
 
 
 @dataclass(frozen=True)
@@ -58,71 +63,78 @@ def polynomial_at(degree: int, noise: float, points: int, seed: int = 0) -> Poly
     return PolynomialFit(coefficients, *map(float, errors))
 
 
-def polynomial(seed: int = 0) -> Lookup:
+def polynomial(seed: int = 0) -> Explorer:
     """Choose a degree, and see the training error fall while the error on new data rises."""
     degrees, noises, counts = np.arange(16), [0.05, 0.1, 0.3, 0.6], [8, 12, 20, 40, 100]
+    xs = np.linspace(-1, 1, 241)
+    fig, errors, actors = _stage(xs)
+    validation_dots, dots, fitted, here, floor, lines, marks = actors
+
+    every = "degree noise points"
+    level, curves = _fits(degrees, noises, counts, seed, xs)
+    train, val = _points(noises, counts, seed)
+    drawn = {name: np.maximum(ys, 1e-4) for name, ys in level.items()}
+    return explorer(
+        fig,
+        {
+            "degree": Control(degrees, start=1, play=True),
+            "noise": Control(noises, "noise (standard deviation)", start=0.3),
+            "points": Control(counts, "training points", start=12),
+        },
+        {
+            validation_dots: _xy(val),
+            dots: _xy(train),
+            fitted: (xs, On(curves, every)),
+            here: (On(degrees[:, None] + np.zeros(2), "degree"), [1e-4, 1e3]),
+            floor: ([-1, 16], On(np.array(noises)[:, None] + np.zeros(2), "noise")),
+            **{
+                lines[name]: (degrees, On(np.moveaxis(ys, 0, -1), "noise points"))
+                for name, ys in drawn.items()
+            },
+            **{marks[name]: (On(degrees, "degree"), On(ys, every)) for name, ys in drawn.items()},
+        },
+        says={
+            "training": On(np.where(level["training"] < 1e-9, 0.0, level["training"]), every),
+            "validation": On(level["validation"], every),
+            "test": On(level["test"], every),
+            "what": On(_what(degrees, counts, level["validation"]), every),
+        },
+        status="degree {degree}, {points} points: training error {training}, validation "
+        "{validation}, test {test}; {what}",
+        drag={errors: ("degree", None)},
+        alt=fig.alt,
+    )
+
+
+def _stage(xs):
     alt = (
         "Left: training and validation points around a wave, and the polynomial fitted to the "
         "training points. Right: training, validation and test error against the degree, with "
         "the chosen degree marked."
     )
     fig, [[world, errors]] = figure(2, alt=alt, width=8.8, height=4.3)
-    xs = np.linspace(-1, 1, 241)
     world.plot(xs, np.sin(np.pi * xs), color=GREEN, linestyle="-.", label="truth: sin(πx)")
-    world.set(
-        xlim=(-1.03, 1.03),
-        ylim=(-2.3, 2.3),
-        xlabel="input x",
-        ylabel="target y",
-        title="the polynomial",
-    )
-    errors.set(
-        yscale="log",
-        xlim=(-0.4, 15.4),
-        ylim=(5e-3, 50),
-        xlabel="degree of the polynomial",
-        ylabel="error, root mean square",
-        title="how wrong it is",
-        xticks=range(0, 16, 3),
-    )
+    world.set(xlim=(-1.03, 1.03), ylim=(-2.3, 2.3), title="the polynomial")
+    world.set(xlabel="input x", ylabel="target y")
+    errors.set(yscale="log", xlim=(-0.4, 15.4), ylim=(5e-3, 50), title="how wrong it is")
+    errors.set(xlabel="degree of the polynomial", ylabel="error, root mean square")
+    errors.set(xticks=range(0, 16, 3))
     errors.set_yticks([0.01, 0.1, 1, 10], ["0.01", "0.1", "1", "10"])
-    (validation_dots,) = world.plot(
-        [],
-        [],
-        color="black",
-        marker="o",
-        markersize=5,
-        markerfacecolor="white",
-        linestyle="none",
-        label="validation points",
-    )
-    (dots,) = world.plot(
-        [], [], color="black", marker="o", markersize=6, linestyle="none", label="training points"
-    )
+    dot = {"color": "black", "marker": "o", "linestyle": "none"}
+    hollow = dot | {"markersize": 5, "markerfacecolor": "white"}
+    (validation_dots,) = world.plot([], [], **hollow, label="validation points")
+    (dots,) = world.plot([], [], **dot, markersize=6, label="training points")
     (fitted,) = world.plot([], [], color=BLUE, linestyle="-", linewidth=2.2, label="polynomial")
     (here,) = errors.plot([], [], color=GREY, linestyle="-", linewidth=1, label="this degree")
     (floor,) = errors.plot([], [], color=GREY, linestyle=":", linewidth=2, label="noise")
-    looks = [
-        ("training", BLUE, "--", "o"),
-        ("validation", ORANGE, "-", "s"),
-        ("test", GREEN, "-.", "^"),
-    ]
-    lines = [
-        errors.plot([], [], color=color, linestyle=style, label=name)[0]
-        for name, color, style, _ in looks
-    ]
-    marks = [
-        errors.plot(
-            [],
-            [],
-            color=color,
-            marker=marker,
-            markersize=8,
-            linestyle="none",
-            label=f"{name} error here",
-        )[0]
-        for name, color, _, marker in looks
-    ]
+    lines = {
+        name: errors.plot([], [], color=color, linestyle=style, label=name)[0]
+        for name, (color, style, _) in LOOKS.items()
+    }
+    marks = {}
+    for name, (color, _, marker) in LOOKS.items():
+        mark = {"color": color, "marker": marker, "markersize": 8, "linestyle": "none"}
+        (marks[name],) = errors.plot([], [], **mark, label=f"{name} error here")
     below = {
         "loc": "upper center",
         "bbox_to_anchor": (0.5, -0.17),
@@ -131,64 +143,34 @@ def polynomial(seed: int = 0) -> Lookup:
         "columnspacing": 1,
     }
     world.legend(**below)
-    errors.legend(handles=[*lines, floor], **below)
+    errors.legend(handles=[*lines.values(), floor], **below)
+    return fig, errors, (validation_dots, dots, fitted, here, floor, lines, marks)
 
-    # Axes of the grid: degree, noise, number of points.
+
+def _fits(degrees, noises, counts, seed, xs):
+    """The errors of each fit, by name, (degree, noise, points), and its curve (…, len(xs))."""
     fits = [
         [[polynomial_at(int(degree), noise, n, seed) for n in counts] for noise in noises]
         for degree in degrees
     ]
     level = {
         name: np.array([[[getattr(fit, name) for fit in row] for row in layer] for layer in fits])
-        for name, *_ in looks
+        for name in LOOKS
     }
-    curves = np.array([[[fit(xs) for fit in row] for row in layer] for layer in fits])
+    return level, np.array([[[fit(xs) for fit in row] for row in layer] for layer in fits])
+
+
+def _points(noises, counts, seed):
+    """Training and validation points, both (noise, points, 2, most), NaN at the end."""
     parts = [[polynomial_data(noise, n, seed) for n in counts] for noise in noises]
-    train, val = (
-        np.array(
-            [
-                [_padded(parts[i][j][k], max(counts)) for j in range(len(counts))]
-                for i in range(len(noises))
-            ]
-        )[None]
-        for k in (0, 1)
+    return (
+        np.array([[_padded(data[part], max(counts)) for data in row] for row in parts])
+        for part in (0, 1)
     )
-    noise = np.array(noises)[None, :, None, None]
-    drawn = [np.maximum(level[name], 1e-4) for name, *_ in looks]
-    moving = {line: (degrees, np.moveaxis(ys, 0, -1)[None]) for line, ys in zip(lines, drawn)}
-    moving |= {
-        mark: (degrees[:, None, None, None], ys[..., None]) for mark, ys in zip(marks, drawn)
-    }
-    return lookup(
-        fig,
-        {
-            validation_dots: (val[..., 0, :], val[..., 1, :]),
-            dots: (train[..., 0, :], train[..., 1, :]),
-            fitted: (xs, curves),
-            here: (degrees[:, None, None, None] + np.zeros(2), np.array([1e-4, 1e3])),
-            floor: (np.array([-1, 16]), noise + np.zeros(2)),
-            **moving,
-        },
-        values=level
-        | {
-            "training": np.where(level["training"] < 1e-9, 0.0, level["training"]),
-            "what": _what(degrees, counts, level["validation"]),
-        },
-        status="degree {degree}, {points} points: training error {training}, validation "
-        "{validation}, test {test}; {what}",
-        drag={errors: ("degree", None)},
-        play="degree",
-        alt=alt,
-        start={"degree": 1, "noise": 0.3, "points": 12},
-        labels={
-            "degree": "degree",
-            "noise": "noise (standard deviation)",
-            "points": "training points",
-        },
-        degree=degrees,
-        noise=noises,
-        points=counts,
-    )
+
+
+def _xy(points):
+    return On(points[..., 0, :], "noise points"), On(points[..., 1, :], "noise points")
 
 
 def _padded(pair, length):

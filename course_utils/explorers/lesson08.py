@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from course_utils.data import digits, minibatches, split
-from course_utils.explore import Lookup, lookup
+from course_utils.explore import Control, Explorer, On, explorer
 from course_utils.plots import BLUE, GREEN, GREY, ORANGE, figure
 
 __all__ = ["learning_curves", "learning_curves_at", "LearningCurves"]
@@ -101,10 +101,44 @@ def learning_curves_at(rate, batch_size: int, init, seed: int = 0) -> LearningCu
     )
 
 
-def learning_curves(seed: int = 0) -> Lookup:
+def learning_curves(seed: int = 0) -> Explorer:
     """Choose learning rate, batch size and first weights, and read the curves of 150 steps."""
     rates = np.array([0.001, 0.003, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 3.0, 10.0])
     sizes, inits = [10, 50, 250], ["tiny", "he", "large"]
+    fig, (training, validation, update) = _stage()
+
+    every = "learning_rate batch_size init"
+    found = [learning_curves_at(rates[:, None], size, inits, seed) for size in sizes]
+    loss, val_loss, val_accuracy, step = (
+        np.stack([getattr(one, name) for one in found], axis=1)
+        for name in ("loss", "val_loss", "val_accuracy", "update")
+    )
+    return explorer(
+        fig,
+        {
+            "learning_rate": Control(rates, "learning rate η", start=0.1, play=True),
+            "batch_size": Control(sizes, "batch size B", start=50),
+            "init": Control(inits, "first weights", start="he"),
+        },
+        {
+            training: (found[0].steps, On(loss, every)),
+            validation: (found[0].val_steps, On(val_loss, every)),
+            update: (found[0].steps, On(step, every)),
+        },
+        says={
+            "first": On(loss[..., 0], every),
+            "val_loss": On(val_loss[..., -1], every),
+            "read": On(np.round(100 * val_accuracy[..., -1]), every),
+            "step": On(np.median(step, axis=-1), every),
+            "what": On(_what(rates, loss, val_loss[..., -1]), every),
+        },
+        status="First loss {first} (a guess: 2.30); after 150 steps: validation loss {val_loss}, "
+        "{read} % of digits read; median step {step} × weights. {what}",
+        alt=fig.alt,
+    )
+
+
+def _stage():
     alt = (
         "Left: training and validation loss of a network against the number of steps, on a "
         "logarithmic axis, with the loss of a guess. Right: the length of each step as a share "
@@ -131,41 +165,7 @@ def learning_curves(seed: int = 0) -> Lookup:
         axes.legend(
             loc="upper center", bbox_to_anchor=(0.5, -0.17), ncols=2, frameon=False, columnspacing=1
         )
-
-    # Axes of the grid: rate, batch size, init.
-    found = [learning_curves_at(rates[:, None], size, inits, seed) for size in sizes]
-    loss, val_loss, val_accuracy, step = (
-        np.stack([getattr(one, name) for one in found], axis=1)
-        for name in ("loss", "val_loss", "val_accuracy", "update")
-    )
-    return lookup(
-        fig,
-        {
-            training: (found[0].steps, loss),
-            validation: (found[0].val_steps, val_loss),
-            update: (found[0].steps, step),
-        },
-        values={
-            "first": loss[..., 0],
-            "val_loss": val_loss[..., -1],
-            "read": np.round(100 * val_accuracy[..., -1]),
-            "step": np.median(step, axis=-1),
-            "what": _what(rates, loss, val_loss[..., -1]),
-        },
-        status="First loss {first} (a guess: 2.30); after 150 steps: validation loss {val_loss}, "
-        "{read} % of digits read; median step {step} × weights. {what}",
-        play="learning_rate",
-        alt=alt,
-        start={"learning_rate": 0.1, "batch_size": 50, "init": "he"},
-        labels={
-            "learning_rate": "learning rate η",
-            "batch_size": "batch size B",
-            "init": "first weights",
-        },
-        learning_rate=rates,
-        batch_size=sizes,
-        init=inits,
-    )
+    return fig, (training, validation, update)
 
 
 def _data(rng):

@@ -156,7 +156,6 @@ class Explorer:
 
     def __init__(self, page, root):
         self.page, self.root = page, root
-        self.kind = root.get_attribute("data-kind")
         self.status_line = root.locator(".de-status")
         root.scroll_into_view_if_needed()
         # Counts the pictures drawn, from now on.
@@ -181,9 +180,7 @@ class Explorer:
         return self.picture(), self.status()
 
     def settle(self):
-        """Wait until what was asked for is drawn: a few frames, or the kernel's answer."""
-        if self.kind == "live":
-            self.page.wait_for_timeout(300)
+        """Wait until what was asked for is drawn: a few frames."""
         self.page.evaluate("""() => new Promise((done) => {
             let left = 3;
             const step = () => { left -= 1; left ? requestAnimationFrame(step) : done(); };

@@ -8,6 +8,7 @@ import pytest
 import course_utils
 
 FLOOR_1 = ["differentiation", "losses", "surfaces", "optimizers", "schedules", "descent", "data"]
+FLOOR_1 += ["_text"]
 FLOOR_2 = ["networks", "sharpness", "patients"]
 
 
@@ -39,6 +40,13 @@ def test_the_second_floor_brings_pytorch_and_nothing_to_draw_with(module):
     loaded = third_parties_after(f"import course_utils.{module}")
     assert "torch" in loaded
     assert not loaded & {"matplotlib", "anywidget", "ipywidgets", "IPython", "scipy"}
+
+
+@pytest.mark.parametrize("module", ["pictures", "plots"])
+def test_a_picture_needs_no_widget(module):
+    loaded = third_parties_after(f"import course_utils.{module}")
+    assert "matplotlib" in loaded
+    assert not loaded & {"anywidget", "ipywidgets", "traitlets", "IPython", "torch"}
 
 
 def test_the_explorers_wait_with_pytorch_until_one_needs_it():

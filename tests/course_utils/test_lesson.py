@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from course_utils import lesson
+from course_utils._text import printed
 from course_utils.lesson import VerdictFailed, check_environment, predict, verdict
 
 
@@ -43,7 +44,7 @@ def test_a_verdict_takes_one_truth_value_only(holds):
     ],
 )
 def test_evidence_has_at_most_three_significant_digits(value, text):
-    assert lesson._short(value) == text
+    assert printed(value) == text
 
 
 OPTIONS = {"four <4>": "You counted `2 + 2`.", "five": "Tempting & wrong."}

@@ -46,9 +46,9 @@ def picture(alt="a curve"):
     return shown({"image/png": PNG, "text/plain": "Figure: a curve"}, about)
 
 
-def explorer(kind):
+def explorer():
     """A notebook with one explorer, as its execution leaves it."""
-    state = {"spec": {"kind": kind, "alt": "a path", "width": 700.0, "height": 300.0}}
+    state = {"spec": {"alt": "a path", "width": 700.0, "height": 300.0}}
     buffers = [{"path": ["stage"], "data": PNG, "encoding": "base64"}]
     data = {VIEW: {"model_id": "m"}, "image/png": PNG, "text/plain": "Explorer: step 1"}
     result = notebook(code(shown(data)))
@@ -82,21 +82,15 @@ def test_a_picture_without_alt_text_is_refused(alt, tmp_path):
         prepare(notebook(code(picture(alt))), PATH, tmp_path)
 
 
-def test_a_lookup_explorer_takes_its_state_along_in_a_script(tmp_path):
-    ready = prepare(explorer("lookup"), PATH, tmp_path)
+def test_an_explorer_takes_its_state_along_in_a_script(tmp_path):
+    ready = prepare(explorer(), PATH, tmp_path)
     (file,) = tmp_path.glob("explorers/*.js")
     assert f'data-explorer="{file.stem}"' in html_of(ready) and "step 1" in html_of(ready)
     text = file.read_text(encoding="utf-8")
     assert text.startswith(f'descentState("{file.stem}",') and text.endswith(");\n")
     state = json.loads(text.split(",", 1)[1].removesuffix(");\n"))
-    assert state["stage"] == PNG and state["spec"]["kind"] == "lookup"
+    assert state["stage"] == PNG and state["spec"]["alt"] == "a path"
     assert "widgets" not in ready.metadata
-
-
-def test_a_live_explorer_shows_its_picture_and_says_what_it_needs(tmp_path):
-    shown_as = html_of(prepare(explorer("live"), PATH, tmp_path))
-    assert "needs JupyterLab" in shown_as and 'alt="a path"' in shown_as
-    assert "data-explorer" not in shown_as and not list(tmp_path.glob("explorers/*"))
 
 
 @pytest.mark.parametrize(
@@ -221,6 +215,7 @@ def test_a_lesson_is_executed_again_when_the_package_changed(lesson, tmp_path, m
 
 def test_the_explorers_script_has_to_be_the_module_we_know(tmp_path, monkeypatch):
     monkeypatch.setattr(site, "PACKAGE", tmp_path)
-    (tmp_path / "explore.js").write_text("export function render() {}")
+    (tmp_path / "explore").mkdir()
+    (tmp_path / "explore" / "explore.js").write_text("export function render() {}")
     with pytest.raises(SiteError, match="explore.js has to end with"):
         site._assets(tmp_path / "assets")

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 import torch
 
+from course_utils.explore.appearance import set_points
 from course_utils.explorers import RULES, good_rate, race, race_at
 from course_utils.surfaces import BEALE, RAVINE, ROSENBROCK, SADDLE
 
@@ -172,7 +173,7 @@ def test_height_lines_are_level_and_low_ground_is_below_them(shown, name):
             assert np.ptp(heights) < 0.01 * span
     # The number of areas a point lies in is the number of levels above it.
     ground = shown.artists["low ground"]
-    shown._set_artists({"low ground": frame["low ground"]})
+    set_points(ground, *frame["low ground"])
     rng = np.random.default_rng(1)
     points = rng.uniform(0.02, 0.98, size=(60, 2))
     inside = np.sum([path.contains_points(points) for path in ground.get_paths()], axis=0)

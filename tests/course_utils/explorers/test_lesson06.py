@@ -129,7 +129,7 @@ def test_a_line_that_leaves_the_axes_is_seen_to_leave(shown):
 def test_the_status_tells_what_happens_to_the_gradient(shown, settings, words):
     said = shown.status(**settings)
     assert words in said
-    found = picture(**shown.settings(settings))
+    found = picture(**(shown.start | settings))
     first, last = found.gradient[[0, -1]]
     told = [part.split()[0].strip(",:") for part in said.split(" layer ")[1:2]]
     told += [said.split("in the last ")[1].split(":")[0]]

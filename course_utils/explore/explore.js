@@ -1,9 +1,11 @@
-// The browser's half of course_utils/explore.py: it draws the actors and moves the controls.
-// No dependencies. Everything in CSS pixels of the figure, y downwards; NaN lifts the pen.
+// The browser's half of course_utils/explore: it draws the actors and moves the controls. What it
+// gets is described in spec.py. No dependencies. Everything in CSS pixels of the figure, y downwards;
+// NaN lifts the pen.
 
 const GAP = 65535;
-const PLAY_SECONDS = 5;   // one run of the play button, whatever the number of values
-const PATIENCE_MS = 4000; // after this a live explorer says that the kernel does not answer
+const PLAY_SECONDS = 5; // one run of the play button, whatever the number of values
+// JupyterLab takes keys away from a control unless the element itself says no.
+const KEEP_KEYS = { "data-lm-suppress-shortcuts": "true" };
 
 function make(tag, attributes = {}, ...children) {
   const node = document.createElement(tag);
@@ -12,7 +14,7 @@ function make(tag, attributes = {}, ...children) {
   return node;
 }
 
-// Three significant digits and a true minus sign: the same as _text() in explore.py.
+// Three significant digits and a true minus sign: the same as shown() in _text.py.
 function format(value) {
   if (typeof value === "string") return value;
   if (Number.isNaN(value)) return "–";
@@ -103,8 +105,9 @@ function drawArtist(context, look, points, count) {
 
 // ------------------------------------------------------------------ where the data come from
 
-// Arrays over the grid of controls, whose axes have the control's length or 1.
-function lookupSource(spec, buffer) {
+// A source has { points(look, index), status(index) }: what to draw and to say where the controls
+// stand at `index`. Here it is arrays over the grid of controls, whose axes have its length or 1.
+function makeSource(spec, buffer) {
   const names = spec.controls.map((control) => control.name);
   const arrays = {};
   const kinds = { "<u2": Uint16Array, "<f8": Float64Array };
@@ -142,64 +145,30 @@ function lookupSource(spec, buffer) {
   return { points, status };
 }
 
-function liveFrame(spec, model) {
-  const view = model.get("points");
-  const all = new Float32Array(view.buffer.slice(view.byteOffset, view.byteOffset + view.byteLength));
-  let at = 0;
-  return model.get("answer").counts.map((count) => {
-    const frame = { x: all.subarray(at, at + count), y: all.subarray(at + count, at + 2 * count) };
-    at += 2 * count;
-    return frame;
-  });
-}
+// ------------------------------------------------------------------ the pieces of a widget
 
-// ------------------------------------------------------------------ the widget
-
-async function render({ model, el }) {
-  const spec = model.get("spec");
-  const live = spec.kind === "live";
-  const last = live ? model.get("answer") : null; // a view made later begins where the model is
-  const index = { ...(last?.index ?? spec.first) };
-  const unique = Math.random().toString(36).slice(2, 9);
-  const root = make("div", { class: "descent-explorer", "data-kind": spec.kind, role: "group", "aria-label": spec.alt });
-  const canvas = make("canvas", { class: "de-stage", role: "img", "aria-label": spec.alt });
-  const status = make("div", { class: "de-status", role: "status", "aria-live": "polite" });
-  const panel = make("div", { class: "de-panel" });
-  // A finger that may drag upwards must not scroll the page; any other may.
-  canvas.style.touchAction = (spec.drag ?? []).some((zone) => zone.controls[1]) ? "none" : "pan-y";
-  root.style.maxWidth = `${spec.width}px`;
-  canvas.style.aspectRatio = `${spec.width} / ${spec.height}`;
-  root.append(canvas, panel, status);
-  el.append(root);
-
-  const stage = await picture(model.get("stage"));
+// The still picture and what moves on it: { canvas, draw, close }.
+async function makeStage(spec, png, canvas, drawn) {
+  const stage = await picture(png);
   let still = stage; // the stage at the size it has on this screen, so that thin lines stay whole
   const context = canvas.getContext("2d");
-  const source = live ? null : lookupSource(spec, await inflate(model.get("data")));
-  let frame = live ? liveFrame(spec, model) : null;
-
-  function say(text) {
-    if (status.textContent !== text) status.textContent = text;
-  }
 
   function draw() {
     const began = performance.now();
     context.setTransform(1, 0, 0, 1, 0, 0);
     context.drawImage(still, 0, 0);
     context.scale(canvas.width / spec.width, canvas.height / spec.height);
-    spec.artists.forEach((look, k) => {
-      const points = live ? frame[k] : source.points(look, index);
-      drawArtist(context, look, points, points.x.length);
-    });
-    if (!live) say(source.status(index));
-    root.dispatchEvent(new CustomEvent("descent:drawn", { detail: { ms: performance.now() - began } }));
+    for (const [look, points] of drawn()) drawArtist(context, look, points, points.x.length);
+    canvas.parentElement.dispatchEvent(
+      new CustomEvent("descent:drawn", { detail: { ms: performance.now() - began } }));
   }
 
-  let turn = 0;
+  let turn = 0, asked = 0;
   async function fit() {
     const wanted = (canvas.clientWidth || spec.width) * (window.devicePixelRatio || 1);
     const width = Math.min(stage.width, Math.round(wanted));
-    if (width === canvas.width) return;
+    if (width === asked) return;
+    asked = width;
     const mine = ++turn;
     const height = Math.round(width * stage.height / stage.width);
     const fitted = await createImageBitmap(stage, { resizeWidth: width, resizeHeight: height, resizeQuality: "high" });
@@ -211,105 +180,66 @@ async function render({ model, el }) {
     draw();
   }
 
-  // ---- controls
+  await fit();
+  const observer = new ResizeObserver(fit);
+  try { observer.observe(canvas, { box: "device-pixel-content-box" }); } // notices a change of zoom, too
+  catch { observer.observe(canvas); }
+  function close() {
+    observer.disconnect();
+    if (still !== stage) still.close();
+    stage.close();
+  }
+  return { draw, close };
+}
 
+// A row for each control: { rows, show }. `moved(change)` hears of what the reader moved.
+function makeControls(spec, index, moved) {
+  const unique = Math.random().toString(36).slice(2, 9);
   const widgets = {};
-  function show(name, text) {
-    const control = spec.controls.find((c) => c.name === name);
-    const { input, value } = widgets[name];
+
+  function show(name) {
+    const { control, input, value } = widgets[name];
     input.value = index[name];
     if (!value) return;
-    value.textContent = text ?? control.texts[index[name]];
+    value.textContent = control.texts[index[name]];
     input.setAttribute("aria-valuetext", value.textContent);
   }
 
-  // JupyterLab takes keys away from a control unless the element itself says no.
-  const keep = { "data-lm-suppress-shortcuts": "true" };
-  for (const control of spec.controls) {
+  function row(control) {
     const id = `de-${unique}-${control.name}`;
     const label = make("label", { for: id, class: "de-label" }, control.label);
+    const common = { id, class: "de-control", "data-name": control.name, ...KEEP_KEYS };
     let input, value = null;
     if (control.menu) {
-      input = make("select", { id, class: "de-control", "data-name": control.name, ...keep });
+      input = make("select", common);
       control.texts.forEach((text, i) => input.append(make("option", { value: i }, text)));
     } else {
-      input = make("input", { id, class: "de-control", "data-name": control.name, type: "range",
-        min: 0, max: control.texts.length - 1, step: 1, ...keep });
+      input = make("input", { ...common, type: "range", min: 0, max: control.texts.length - 1, step: 1 });
       value = make("span", { class: "de-value", "aria-hidden": "true" }); // aria-valuetext says it
     }
-    widgets[control.name] = { input, value };
-    input.addEventListener("input", () => { stop(); set({ [control.name]: Number(input.value) }); });
-    panel.append(make("div", { class: "de-row" }, label, input, ...(value ? [value] : [])));
-  }
-  const buttons = make("div", { class: "de-buttons" });
-  const playButton = make("button", { class: "de-play", type: "button", ...keep });
-  const resetButton = make("button", { class: "de-reset", type: "button", ...keep }, "↺ Reset");
-  if (spec.play) buttons.append(playButton);
-  buttons.append(resetButton);
-  panel.append(buttons);
-  resetButton.addEventListener("click", () => { stop(); queue = []; set({ ...spec.first }); });
-
-  // ---- moving: at most one picture a frame, at most one question to the kernel at a time
-
-  let pending = false;
-  let asked = "", answered = "", count = 0; // the numbers of this view's questions, its own among all views
-  let queue = [], timer = 0;                // what is to be asked next: controls moved, then perhaps a click
-  let exact = { ...(last?.exact ?? {}) };   // values between those of a slider, from a click
-
-  function set(change, click = null) {
-    Object.assign(index, change);
-    for (const name of Object.keys(change)) { delete exact[name]; show(name); }
-    if (live) {
-      if (!queue.length || queue.at(-1).click) queue.push({ moved: new Set(), click: null });
-      for (const name of Object.keys(change)) queue.at(-1).moved.add(name);
-      queue.at(-1).click = click;
-      ask();
-      return;
-    }
-    if (pending) return;
-    pending = true;
-    requestAnimationFrame(() => { pending = false; draw(); });
+    widgets[control.name] = { control, input, value };
+    input.addEventListener("input", () => moved({ [control.name]: Number(input.value) }));
+    return make("div", { class: "de-row" }, label, input, ...(value ? [value] : []));
   }
 
-  function ask() {
-    if (!queue.length || asked !== answered) return;
-    asked = `${unique}:${++count}`;
-    const { click } = queue.shift();
-    model.set("question", { number: asked, index: { ...index }, exact: { ...exact }, click });
-    model.save_changes();
-    clearTimeout(timer);
-    timer = setTimeout(() => say("Waiting for the kernel. If it was restarted or shut down, run this cell again."), PATIENCE_MS);
-  }
+  return { rows: spec.controls.map(row), show };
+}
 
-  function hear() {
-    const answer = model.get("answer");
-    const mine = answer.number === asked;
-    if (!mine && asked !== answered) return; // another view's, while ours is still to come
-    if (mine) { clearTimeout(timer); answered = asked; }
-    frame = liveFrame(spec, model);
-    for (const name of Object.keys(answer.index)) {
-      if (queue.some(({ moved }) => moved.has(name))) continue; // moved here since it was asked
-      index[name] = answer.index[name];
-      if (name in answer.exact) exact[name] = answer.exact[name];
-      show(name, answer.texts[name]);
-    }
-    say(answer.status);
-    requestAnimationFrame(draw);
-    ask();
-  }
-  if (live) model.on("change:answer", hear);
-
-  // ---- play
-
-  let playing = 0;
+// The play button: { button, stop }.
+function makePlay(spec, index, root, status, set) {
+  const button = make("button", { class: "de-play", type: "button", ...KEEP_KEYS });
   const played = spec.controls.find((control) => control.name === spec.play);
+  let playing = 0;
+
   function label() {
-    playButton.textContent = playing ? "❚❚ Pause" : "▶ Play";
-    playButton.setAttribute("aria-label", `${playing ? "Pause" : "Play"}: ${played?.label}`);
+    button.textContent = playing ? "❚❚ Pause" : "▶ Play";
+    button.setAttribute("aria-label", `${playing ? "Pause" : "Play"}: ${played?.label}`);
     status.setAttribute("aria-live", playing ? "off" : "polite"); // not sixty sentences a second
   }
+
   function stop() { cancelAnimationFrame(playing); playing = 0; label(); }
-  playButton.addEventListener("click", () => {
+
+  button.addEventListener("click", () => {
     if (playing) { stop(); return; }
     const end = played.texts.length - 1;
     const from = index[spec.play] >= end ? 0 : index[spec.play];
@@ -324,9 +254,12 @@ async function render({ model, el }) {
     playing = requestAnimationFrame(tick);
     label();
   });
+  label();
+  return { button, stop };
+}
 
-  // ---- the pointer: drag (lookup) or click (live) in the picture
-
+// Dragging in the picture moves the controls of the axes it began in.
+function makePointer(spec, canvas, index, moved) {
   const inside = ([left, top, width, height], x, y) =>
     x >= left && x <= left + width && y >= top && y <= top + height;
   const where = (event) => {
@@ -334,7 +267,9 @@ async function render({ model, el }) {
     return [(event.clientX - bounds.left) * spec.width / bounds.width,
             (event.clientY - bounds.top) * spec.height / bounds.height];
   };
+  const zoneAt = (event) => spec.drag.find((zone) => inside(zone.box, ...where(event))) ?? null;
   let held = null;
+
   function pull(event) {
     const position = where(event);
     const change = {};
@@ -343,44 +278,69 @@ async function render({ model, el }) {
       const distance = control.pixels.map((pixel) => Math.abs(pixel - position[side]));
       change[control.name] = distance.indexOf(Math.min(...distance));
     });
-    if (Object.entries(change).some(([name, at]) => index[name] !== at)) set(change);
+    if (Object.entries(change).some(([name, at]) => index[name] !== at)) moved(change);
   }
+
+  // A finger that may drag upwards must not scroll the page; any other may.
+  canvas.style.touchAction = spec.drag.some((zone) => zone.controls[1]) ? "none" : "pan-y";
   canvas.addEventListener("pointerdown", (event) => {
     if (event.button !== 0 || !event.isPrimary) return; // a menu, or a second finger
-    const [x, y] = where(event);
-    held = (spec.drag ?? []).find((zone) => inside(zone.box, x, y)) ?? null;
-    const clicked = (spec.clicks ?? []).findIndex((box) => inside(box, x, y));
-    if (!held && clicked < 0) return;
-    stop();
+    held = zoneAt(event);
+    if (!held) return;
+    moved({}); // whatever plays, stops
     event.preventDefault();
-    if (held) { canvas.setPointerCapture(event.pointerId); pull(event); }
-    else set({}, { axes: clicked, x, y });
+    canvas.setPointerCapture(event.pointerId);
+    pull(event);
   });
   canvas.addEventListener("pointermove", (event) => {
     if (!event.isPrimary) return;
-    if (held) { pull(event); return; }
-    const [x, y] = where(event);
-    const zones = [...(spec.drag ?? []).map((zone) => zone.box), ...(spec.clicks ?? [])];
-    canvas.style.cursor = zones.some((box) => inside(box, x, y)) ? "crosshair" : "";
+    if (held) pull(event);
+    else canvas.style.cursor = zoneAt(event) ? "crosshair" : "";
   });
   for (const end of ["pointerup", "pointercancel"])
     canvas.addEventListener(end, (event) => { if (event.isPrimary) held = null; });
+}
 
-  label();
-  for (const name of Object.keys(index)) show(name, last?.texts[name]);
-  if (live) say(last.status);
-  await fit();
-  const observer = new ResizeObserver(fit);
-  try { observer.observe(canvas, { box: "device-pixel-content-box" }); } // notices a change of zoom, too
-  catch { observer.observe(canvas); }
-  return () => {
-    stop();
-    clearTimeout(timer);
-    observer.disconnect();
-    if (live) model.off("change:answer", hear);
-    if (still !== stage) still.close();
-    stage.close();
-  };
+// ------------------------------------------------------------------ the widget
+
+async function render({ model, el }) {
+  const spec = model.get("spec");
+  const index = { ...spec.first }; // where each control stands
+  const root = make("div", { class: "descent-explorer", role: "group", "aria-label": spec.alt });
+  const canvas = make("canvas", { class: "de-stage", role: "img", "aria-label": spec.alt });
+  const status = make("div", { class: "de-status", role: "status", "aria-live": "polite" });
+  const panel = make("div", { class: "de-panel" });
+  root.style.maxWidth = `${spec.width}px`;
+  canvas.style.aspectRatio = `${spec.width} / ${spec.height}`;
+  root.append(canvas, panel, status);
+  el.append(root);
+
+  let stage = null, pending = false;
+  function set(change) { // at most one picture a frame
+    Object.assign(index, change);
+    Object.keys(change).forEach(controls.show);
+    if (pending || !stage) return;
+    pending = true;
+    requestAnimationFrame(() => { pending = false; stage.draw(); });
+  }
+  function moved(change) { play.stop(); set(change); } // by the reader's hand
+
+  const controls = makeControls(spec, index, moved);
+  const play = makePlay(spec, index, root, status, set);
+  const reset = make("button", { class: "de-reset", type: "button", ...KEEP_KEYS }, "↺ Reset");
+  reset.addEventListener("click", () => moved({ ...spec.first }));
+  const buttons = make("div", { class: "de-buttons" }, ...(spec.play ? [play.button] : []), reset);
+  panel.append(...controls.rows, buttons);
+  Object.keys(index).forEach(controls.show);
+  makePointer(spec, canvas, index, moved);
+
+  const source = makeSource(spec, await inflate(model.get("data")));
+  stage = await makeStage(spec, model.get("stage"), canvas, () => {
+    const text = source.status(index);
+    if (status.textContent !== text) status.textContent = text;
+    return spec.artists.map((look) => [look, source.points(look, index)]);
+  });
+  return () => { play.stop(); stage.close(); };
 }
 
 export default { render };
