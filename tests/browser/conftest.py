@@ -5,9 +5,11 @@ touched. The fixtures end with this package, because Playwright keeps an event l
 other tests start kernels in loops of their own.
 """
 
+import contextlib
+import json
 import os
+import secrets
 import shutil
-import socket
 import subprocess
 import sys
 import time
@@ -20,9 +22,10 @@ from playwright.sync_api import sync_playwright
 from tools.browser import HOW_TO_GET_A_BROWSER, find_browser
 from tools.notebooks import LESSONS, kernel_environment
 
-from .lab import Lab
+from .lab import LOADED, Lab, free_port, give_up
+from .site import build_once
 
-TOKEN = "descent"
+TOKEN = secrets.token_hex(8)  # another server's, met by chance, is not taken for ours
 ARGUMENTS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -32,7 +35,12 @@ ARGUMENTS = [
     "--disable-component-update",
     "--disable-sync",
 ]
-NO_NEWS = '{"fetchNews": "false", "checkForUpdates": false}'  # no question, no request
+SETTINGS = {
+    # no question, no request
+    "apputils-extension/notification": {"fetchNews": "false", "checkForUpdates": False},
+    # A lesson that was run and then saved by the clock would be trusted when opened again.
+    "docmanager-extension/plugin": {"autosave": False},
+}
 
 
 def pytest_collection_modifyitems(items):
@@ -46,10 +54,9 @@ def pytest_collection_modifyitems(items):
 def chromium():
     path = find_browser()
     if path is None:
-        sentence = f"no browser: {HOW_TO_GET_A_BROWSER}"
-        pytest.fail(sentence) if os.environ.get("CI") else pytest.skip(sentence)
+        give_up(f"no browser: {HOW_TO_GET_A_BROWSER}")
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=ARGUMENTS)
+        browser = playwright.chromium.launch(executable_path=path, args=ARGUMENTS, timeout=LOADED)
         yield browser
         browser.close()
 
@@ -66,11 +73,34 @@ def course(tmp_path_factory):
 def server(course, tmp_path_factory):
     """The address of a JupyterLab on `course`, with none of the user's settings."""
     home = tmp_path_factory.mktemp("jupyter")
-    news = home / "settings" / "@jupyterlab" / "apputils-extension"
-    news.mkdir(parents=True)
-    (news / "notification.jupyterlab-settings").write_text(NO_NEWS)
+    for name, settings in SETTINGS.items():
+        file = home / "settings" / "@jupyterlab" / f"{name}.jupyterlab-settings"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(json.dumps(settings))
+    log = home / "log"
+    with log.open("w") as output:
+        process = subprocess.Popen(
+            jupyterlab(course),
+            env=environment(home),
+            cwd=course,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
+        try:
+            yield address_of(process, home / "runtime", log)
+        finally:
+            process.terminate()  # takes the kernels along
+            try:
+                process.wait(60)
+            except subprocess.TimeoutExpired:
+                process.kill()  # and the kernels end when they notice
+                process.wait()
+
+
+def environment(home):
+    """The environment of a JupyterLab that has all its own files in `home`."""
     own = {"CONFIG_DIR": "config", "DATA_DIR": "data", "RUNTIME_DIR": "runtime"}
-    environment = {
+    return {
         **os.environ,
         **kernel_environment(),
         **{f"JUPYTER_{name}": str(home / folder) for name, folder in own.items()},
@@ -78,51 +108,44 @@ def server(course, tmp_path_factory):
         "JUPYTERLAB_WORKSPACES_DIR": str(home / "workspaces"),
         "IPYTHONDIR": str(home / "ipython"),
     }
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    address = f"http://127.0.0.1:{port}"
+
+
+def jupyterlab(folder):
+    """The command that starts JupyterLab on this folder, at a port that is free now."""
     as_root = ["--allow-root"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []
-    command = [
+    return [
         sys.executable,
         "-m",
         "jupyterlab",
         "--no-browser",
         *as_root,
-        f"--ServerApp.root_dir={course}",
+        f"--ServerApp.root_dir={folder}",
         "--ServerApp.ip=127.0.0.1",
-        f"--ServerApp.port={port}",
-        "--ServerApp.port_retries=0",
+        f"--ServerApp.port={free_port()}",  # or another, if somebody takes it first
         f"--IdentityProvider.token={TOKEN}",
         "--LabApp.news_url=None",
         "--LabApp.expose_app_in_browser=True",  # window.jupyterapp: what the tests look at
     ]
-    log = home / "log"
-    with log.open("w") as output:
-        process = subprocess.Popen(
-            command, env=environment, cwd=course, stdout=output, stderr=subprocess.STDOUT
-        )
-        try:
-            wait_for_server(address, process, log)
-            yield address
-        finally:
-            process.terminate()  # takes the kernels along
-            try:
-                process.wait(20)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
 
 
-def wait_for_server(address, process, log, seconds=60):
-    deadline = time.monotonic() + seconds
+def address_of(process, runtime, log):
+    """Where the server says that it listens, as soon as it answers there."""
+    deadline = time.monotonic() + LOADED / 1000
     while time.monotonic() < deadline and process.poll() is None:
-        try:
-            with urllib.request.urlopen(f"{address}/api?token={TOKEN}", timeout=5):
-                return
-        except OSError:
-            time.sleep(0.2)
+        for file in runtime.glob("jpserver-*.json"):
+            with contextlib.suppress(OSError, ValueError):  # not yet: half a file, no answer
+                address = json.loads(file.read_text())["url"].rstrip("/")
+                with urllib.request.urlopen(f"{address}/api?token={TOKEN}", timeout=5):
+                    return address
+        time.sleep(0.2)
     pytest.fail(f"JupyterLab did not start:\n{log.read_text()[-2000:]}")
+
+
+@pytest.fixture(scope="package")
+def site(tmp_path_factory):
+    """The folder of the site, one for all processes of this run of tests."""
+    base = tmp_path_factory.getbasetemp()
+    return build_once((base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "site")
 
 
 @pytest.fixture(scope="package")

@@ -1,14 +1,35 @@
-"""A notebook in JupyterLab, and an explorer in it, as a test holds them."""
+"""A notebook in JupyterLab, and an explorer in it, as a test holds them.
+
+A busy machine may take a hundred times as long as an idle one. So nothing here counts on an
+answer within so many milliseconds: what is to come is awaited (`expect`, `Lab.wait_until`,
+`eventually`), with a patience that only a failing test uses up; and what moves by the clock
+is given a clock that the test moves on (`held_time`).
+"""
 
 import contextlib
 import hashlib
+import os
+import socket
+import time
 
+import pytest
 from playwright.sync_api import expect
 
-__all__ = ["Explorer", "Lab", "VIEWPORT"]
+__all__ = [
+    "Explorer",
+    "Lab",
+    "VIEWPORT",
+    "eventually",
+    "free_port",
+    "give_up",
+    "held_time",
+    "new_context",
+]
 
 VIEWPORT = {"width": 1280, "height": 900}
-PATIENCE = 60_000  # milliseconds for a whole notebook to run
+# Milliseconds, of patience alone: for one element, for a page to load, for a notebook to run.
+SOON, LOADED, RUN = 30_000, 90_000, 300_000
+expect.set_options(timeout=SOON)
 VIEW = "application/vnd.jupyter.widget-view+json"
 
 # What JupyterLab itself writes to the console, with any notebook.
@@ -16,6 +37,57 @@ ALLOWED_ON_CONSOLE = (
     # Its debugger asks a kernel how it is, and complains if that kernel is restarted meanwhile.
     "Could not restore the debugger state: Canceled future",
 )
+
+
+def give_up(sentence):
+    """Skip, but not in CI, which has to have what the tests need."""
+    pytest.fail(sentence) if os.environ.get("CI") else pytest.skip(sentence)
+
+
+def new_context(browser, **options):
+    """A browser context of our own size, as patient as a busy machine asks for."""
+    context = browser.new_context(**{"viewport": VIEWPORT, **options})
+    context.set_default_timeout(LOADED)
+    return context
+
+
+def eventually(page, holds):
+    """Wait until `holds()`, a state that the page's events bring about; did it come to hold?"""
+    deadline = time.monotonic() + SOON / 1000
+    while not holds() and time.monotonic() < deadline:
+        page.wait_for_timeout(50)  # in which events arrive
+    return holds()
+
+
+# Animations of the page read a clock that stands still, but for what it is moved on by.
+STOP_CLOCK = """() => {
+    window.realFrame = window.requestAnimationFrame;
+    window.heldTime = performance.now();
+    window.requestAnimationFrame = (draw) => realFrame.call(window, () => draw(heldTime));
+}"""
+MOVE_CLOCK = "(seconds) => { window.heldTime += 1000 * seconds; }"
+START_CLOCK = "() => { window.requestAnimationFrame = window.realFrame; }"
+
+
+@contextlib.contextmanager
+def held_time(run):
+    """Stop the clock that a page's animations read; yield what moves it on by seconds.
+
+    So an animation goes as far as a test lets it, however long the test takes to look. `run`
+    calls a function of JavaScript in the page.
+    """
+    run(STOP_CLOCK)
+    try:
+        yield lambda seconds: run(MOVE_CLOCK, seconds)
+    finally:
+        run(START_CLOCK)
+
+
+def free_port():
+    """A port that nobody uses now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
 
 
 class Lab:
@@ -27,7 +99,7 @@ class Lab:
 
     def __init__(self, browser, address, token, path):
         self.console, self.frames, self.requests, self.refused = [], [], [], []
-        self.context = browser.new_context(viewport=VIEWPORT)
+        self.context = new_context(browser)
         self.page = page = self.context.new_page()
         page.on("console", self._heard)
         page.on("pageerror", lambda error: self.console.append(str(error)))
@@ -39,11 +111,11 @@ class Lab:
 
     def _arrive(self):
         self.page.goto(self.url)
-        self.page.wait_for_selector(".jp-NotebookPanel .jp-Cell", timeout=PATIENCE)
-        self.wait_until("window.jupyterapp.shell.currentWidget?.content?.model")
-        self.page.evaluate("""() => {
+        self.wait_until("window.jupyterapp?.shell.currentWidget?.content?.model?.cells?.length")
+        self.page.evaluate("""async () => {
             const notebook = window.jupyterapp.shell.currentWidget;
             window.panel = () => notebook;
+            await Promise.all([window.jupyterapp.restored, notebook.context.ready]);
         }""")
         self.wait_until("panel().sessionContext.session?.kernel?.status === 'idle'")
 
@@ -66,8 +138,24 @@ class Lab:
         self.refused.append(route.request.url)
         route.abort()
 
-    def wait_until(self, condition, timeout=PATIENCE):
+    def wait_until(self, condition, timeout=LOADED):
         self.page.wait_for_function(f"() => {condition}", timeout=timeout)
+
+    def wait_for_silence(self):
+        """Wait until page and kernel have said all they had to say, and nothing is being loaded."""
+        # A kernel answers in turn: after this answer, all that was asked before is answered.
+        self.page.evaluate("panel().sessionContext.session.kernel.requestKernelInfo()")
+
+        def said():
+            before = len(self.frames), len(self.questions())
+            self.page.wait_for_timeout(500)
+            return (len(self.frames), len(self.questions())) != before
+
+        assert eventually(self.page, lambda: not said()), "page and kernel do not fall silent"
+
+    def questions(self):
+        """Requests but for JupyterLab's own regular look at kernels, sessions and files."""
+        return [url for url in self.requests if "/api/" not in url]
 
     def close(self):
         with contextlib.suppress(Exception):  # the browser may be gone already
@@ -95,7 +183,8 @@ class Lab:
             f"window.ran >= {total} && panel().sessionContext.session.kernel.status === 'idle'"
             " || [...panel().content.model.cells].some((cell) => cell.type === 'code'"
             " && !(cell.getMetadata('tags') ?? []).includes('raises-exception')"
-            " && cell.outputs.toJSON().some((output) => output.output_type === 'error'))"
+            " && cell.outputs.toJSON().some((output) => output.output_type === 'error'))",
+            timeout=RUN,
         )
 
     def cells(self):
@@ -121,11 +210,7 @@ class Lab:
 
     def explorer_cells(self):
         """The indices of the cells that show a widget."""
-        return [
-            index
-            for index, cell in enumerate(self.cells())
-            if any(VIEW in output.get("data", {}) for output in cell.get("outputs", []))
-        ]
+        return [index for index, cell in enumerate(self.cells()) if views(cell)]
 
     def explorers(self):
         """Each explorer of the notebook, scrolled into view."""
@@ -140,7 +225,8 @@ class Lab:
 
     def _roots(self, index):
         roots = self.show_cell(index).locator(".descent-explorer")
-        expect(roots.first).to_be_visible(timeout=20_000)
+        expect(roots).to_have_count(views(self.cells()[index]))
+        expect(roots.first).to_be_visible()
         return roots
 
     def notebook_state(self):
@@ -151,6 +237,11 @@ class Lab:
         }""")
 
 
+def views(cell):
+    """How many widgets the outputs of a cell show."""
+    return sum(VIEW in output.get("data", {}) for output in cell.get("outputs", []))
+
+
 class Explorer:
     """One explorer on a page: its controls, its picture, its status line."""
 
@@ -158,11 +249,7 @@ class Explorer:
         self.page, self.root = page, root
         self.status_line = root.locator(".de-status")
         root.scroll_into_view_if_needed()
-        # Counts the pictures drawn, from now on.
-        root.evaluate("""root => {
-            root.drawn = 0;
-            root.addEventListener('descent:drawn', () => { root.drawn += 1; });
-        }""")
+        expect(self.status_line).not_to_be_empty()  # its first picture is drawn
 
     @property
     def controls(self):
@@ -204,9 +291,6 @@ class Explorer:
             self.press(control, key)
             seen.append(self.seen())
         return seen
-
-    def focused(self, control):
-        return control.evaluate("element => document.activeElement === element")
 
     def name(self, control):
         return control.get_attribute("data-name")

@@ -3,6 +3,9 @@
 import statistics
 
 import pytest
+from playwright.sync_api import expect
+
+from .lab import held_time
 
 WAYS_OUT = ["b", "a", "x", "m", "y", "ArrowLeft", "ArrowRight"]  # JupyterLab's own shortcuts
 
@@ -31,7 +34,8 @@ def test_every_explorer_shows_its_picture_its_labels_and_its_status(lesson):
         assert canvas.bounding_box()["width"] > 300
         for control in explorer.controls:
             label = explorer.root.locator(f'label[for="{control.get_attribute("id")}"]')
-            assert label.is_visible() and label.inner_text().strip()
+            expect(label).to_be_visible()
+            assert label.inner_text().strip()
 
 
 def test_every_control_moves_picture_and_status_by_keyboard(lesson):
@@ -49,7 +53,7 @@ def test_every_control_moves_picture_and_status_by_keyboard(lesson):
                 assert explorer.seen() not in (at_first, at_last), what + "one step shows nothing"
             explorer.press(control, last)
             assert explorer.seen() == at_last, what + "the same value looks different"
-            assert explorer.focused(control), what + "the focus is gone"
+            expect(control, what + "the focus is gone").to_be_focused()
 
 
 def test_keys_in_a_control_do_not_reach_the_notebook(lesson):
@@ -63,7 +67,7 @@ def test_keys_in_a_control_do_not_reach_the_notebook(lesson):
             for _ in range(2):
                 lesson.page.keyboard.press("d")
             assert lesson.notebook_state() == before
-            assert explorer.focused(control)
+            expect(control).to_be_focused()
 
 
 def test_reset_and_play_work_by_keyboard(lesson):
@@ -78,19 +82,22 @@ def test_reset_and_play_work_by_keyboard(lesson):
         if not play.count():
             continue
         label = play.inner_text()
-        explorer.press(play, "Space")
-        for _ in range(10):  # a control of five values moves every 1.25 seconds
-            lesson.page.wait_for_timeout(200)
-            if explorer.picture() != start[0]:
-                break
-        assert explorer.picture() != start[0], "nothing moves after Play"
-        assert play.inner_text() != label, "the button does not offer to pause"
-        explorer.press(play, "Space")
-        paused = explorer.seen()
-        lesson.page.wait_for_timeout(400)
-        assert explorer.seen() == paused, "it goes on after Pause"
-        assert play.inner_text() == label
-        assert explorer.focused(play)
+        with held_time(lesson.page.evaluate) as pass_time:
+            explorer.press(play, "Space")
+            expect(play, "the button does not offer to pause").not_to_have_text(label)
+            for _ in range(4):  # a control of five values moves every 1.25 seconds
+                pass_time(0.5)
+                explorer.settle()
+                if explorer.picture() != start[0]:
+                    break
+            assert explorer.picture() != start[0], "nothing moves after Play"
+            explorer.press(play, "Space")
+            expect(play).to_have_text(label)
+            paused = explorer.seen()
+            pass_time(2)
+            explorer.settle()
+            assert explorer.seen() == paused, "it goes on after Pause"
+            expect(play).to_be_focused()
 
 
 def test_lookup_draws_within_one_frame_and_asks_nobody(lesson, record_property):
@@ -104,12 +111,12 @@ def test_lookup_draws_within_one_frame_and_asks_nobody(lesson, record_property):
             explorer.press(control, explorer.keys(control)[0])
             menu = control.locator("option").count()
             there, back = ("ArrowDown", "ArrowUp") if menu else ("ArrowRight", "ArrowLeft")
-            quiet(lesson)
-            frames, requests = len(lesson.frames), len(questions(lesson))
+            lesson.wait_for_silence()
+            frames, requests = len(lesson.frames), len(lesson.questions())
             measured = explorer.latencies(control, [there, back] * 20)
             lesson.page.wait_for_timeout(100)
             assert lesson.frames[frames:] == [], "page and kernel spoke to each other"
-            assert len(questions(lesson)) == requests, "a request went over the network"
+            assert len(lesson.questions()) == requests, "a request went over the network"
             assert len(measured) == 40, "not every key changed the picture"
             times, counts = zip(*measured, strict=True)
             record_property(
@@ -123,21 +130,6 @@ def test_lookup_draws_within_one_frame_and_asks_nobody(lesson, record_property):
 
 def percentile(values, share=0.95):
     return sorted(values)[int(share * (len(values) - 1))]
-
-
-def quiet(lab, milliseconds=300):
-    """Wait until nothing has been said over the WebSockets for a while."""
-    for _ in range(50):
-        before = len(lab.frames)
-        lab.page.wait_for_timeout(milliseconds)
-        if len(lab.frames) == before:
-            return
-    pytest.fail("the kernel does not fall silent")
-
-
-def questions(lab):
-    """Requests but for JupyterLab's own regular look at kernels, sessions and files."""
-    return [url for url in lab.requests if "/api/" not in url]
 
 
 def test_a_prediction_answers_when_clicked(lesson):
@@ -163,7 +155,7 @@ def test_predictions_answer_in_a_notebook_that_is_not_trusted_and_was_not_run(op
     asked = 0
     for path in sorted((course / "notebooks").glob("*.ipynb")):
         lab = open_lab(f"notebooks/{path.name}")
-        assert lab.page.evaluate("""[...panel().content.model.cells]
+        lab.wait_until("""[...panel().content.model.cells]
             .some((cell) => cell.type === 'code' && !cell.trusted)""")
         asked += show_answers(lab)
         assert lab.console == []
@@ -181,11 +173,13 @@ def show_answers(lab):
         if "de-option" not in html:
             continue
         asked += 1
-        options = lab.show_cell(index).locator("details.de-option").all()
-        assert len(options) >= 2
-        for option in options:
+        options = lab.show_cell(index).locator("details.de-option")
+        assert html.count("de-option") >= 2
+        expect(options).to_have_count(html.count("de-option"))
+        for option in options.all():
             answer = option.locator("p")
-            assert not answer.is_visible()
+            expect(answer).to_be_hidden()
             option.locator("summary").click()
-            assert answer.is_visible() and answer.inner_text().strip()
+            expect(answer).to_be_visible()
+            assert answer.inner_text().strip()
     return asked

@@ -5,13 +5,8 @@ in the dark theme, on a phone. Each test then states one law about all pages. Wh
 of another server is refused and noted.
 """
 
-import functools
 import re
-import subprocess
-import sys
-import threading
 import urllib.parse
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
@@ -20,7 +15,8 @@ from playwright.sync_api import expect
 from tools.notebooks import LESSONS, ROOT
 from tools.site import BINDER, REPOSITORY
 
-from .lab import VIEWPORT, Explorer
+from .lab import VIEWPORT, Explorer, eventually, new_context
+from .site import served
 
 PHONE = {"width": 360, "height": 740}
 LESSON_NAMES = [path.stem for path in sorted(LESSONS.glob("*.ipynb"))]
@@ -45,46 +41,18 @@ TOO_WIDE = """() => document.documentElement.scrollWidth <= window.innerWidth ? 
         .filter((e) => e.scrollWidth > Math.max(e.clientWidth, window.innerWidth) + 1
             || e.getBoundingClientRect().right > window.innerWidth + 1)
         .map((e) => `${e.tagName}.${e.className}: ${e.textContent.slice(0, 60)}`).slice(0, 5)"""
-# What scrolls sideways has to be reached with the keyboard; the theme sees to it after a moment.
-UNREACHABLE = """() => new Promise((done) => {
-    const scrolls = (e) => e.scrollWidth > e.clientWidth + 1 && e.tabIndex < 0
-        && ['auto', 'scroll'].includes(getComputedStyle(e).overflowX);
-    let left = 60;
-    const look = () => {
-        const found = [...document.querySelectorAll('main pre, main table, main div')]
-            .filter(scrolls).map((e) => e.outerHTML.slice(0, 200));
-        left -= 1;
-        found.length && left ? requestAnimationFrame(look) : done(found);
-    };
-    look();
-})"""
+# What scrolls sideways has to be reached with the keyboard.
+UNREACHABLE = """() => [...document.querySelectorAll('main pre, main table, main div')]
+    .filter((e) => e.scrollWidth > e.clientWidth + 1 && e.tabIndex < 0
+        && ['auto', 'scroll'].includes(getComputedStyle(e).overflowX))
+    .map((e) => e.outerHTML.slice(0, 200))"""
 STILL = "* { transition: none !important; animation: none !important; }"  # colours as they end
 
 
-class Quiet(SimpleHTTPRequestHandler):
-    def log_message(self, *args):
-        pass
-
-
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    """The site, built as `run.py site` does; the lessons come from its cache if nothing changed."""
-    output = tmp_path_factory.mktemp("site") / "html"
-    command = [sys.executable, "-m", "tools.site", "--output", output]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, encoding="utf-8")
-    assert done.returncode == 0, done.stderr[-3000:]
-    return output
-
-
-@pytest.fixture(scope="module")
-def address(folder):
-    handler = functools.partial(Quiet, directory=folder)
-    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_port}/"
-        server.shutdown()
-        thread.join()
+def address(site):
+    with served(site) as address:
+        yield address
 
 
 @pytest.fixture(scope="module")
@@ -93,7 +61,7 @@ def reader(chromium, address):
     contexts = []
 
     def new_page(**options):
-        context = chromium.new_context(**{"viewport": VIEWPORT, **options})
+        context = new_context(chromium, **options)
         contexts.append(context)
         page = context.new_page()
         page.troubles = []
@@ -139,12 +107,18 @@ def faults(page, *rules, without=()):
     ]
 
 
+def left_of(page, faults):
+    """What a script finds when the page, and the theme, have had their moment to mend it."""
+    eventually(page, lambda: not page.evaluate(faults))
+    return page.evaluate(faults)
+
+
 @pytest.fixture(scope="module")
-def visits(folder, address, reader):
+def visits(site, address, reader):
     """Page → what was seen there."""
     page, seen = reader(), {}
-    for file in sorted(folder.rglob("*.html")):
-        name = file.relative_to(folder).as_posix()
+    for file in sorted(site.rglob("*.html")):
+        name = file.relative_to(site).as_posix()
         if name.startswith("_static"):
             continue
         page.troubles.clear()
@@ -160,8 +134,8 @@ def visits(folder, address, reader):
         page.evaluate("document.documentElement.dataset.theme = 'dark'")
         visit["dark"] = faults(page, "color-contrast", without=without)
         page.set_viewport_size(PHONE)
-        visit["wide"] = page.evaluate(TOO_WIDE)
-        visit["unreachable"] = page.evaluate(UNREACHABLE)
+        visit["wide"] = left_of(page, TOO_WIDE)
+        visit["unreachable"] = left_of(page, UNREACHABLE)
         visit["troubles"] = list(page.troubles)
     return seen
 
@@ -184,18 +158,18 @@ def test_no_page_asks_another_server_or_writes_an_error(visits):
     assert over(visits, lambda visit: visit["troubles"]) == {}
 
 
-def test_every_page_has_an_icon_so_that_no_browser_asks_for_one_in_vain(visits, folder, address):
+def test_every_page_has_an_icon_so_that_no_browser_asks_for_one_in_vain(visits, site, address):
     icons = {visit["icon"] for visit in visits.values()}
     assert len(icons) == 1
-    assert (folder / icons.pop().removeprefix(address)).is_file()
+    assert (site / icons.pop().removeprefix(address)).is_file()
 
 
-def test_no_page_tells_where_it_was_built(visits, folder):
-    told = [name for name in visits if ROOT.as_posix() in (folder / name).read_text("utf-8")]
+def test_no_page_tells_where_it_was_built(visits, site):
+    told = [name for name in visits if ROOT.as_posix() in (site / name).read_text("utf-8")]
     assert told == []
 
 
-def test_every_link_leads_somewhere(visits, folder, address):
+def test_every_link_leads_somewhere(visits, site, address):
     def broken(visit):
         lost = []
         for link in visit["links"]:
@@ -204,7 +178,7 @@ def test_every_link_leads_somewhere(visits, folder, address):
                 continue
             name = urllib.parse.unquote(target.removeprefix(address).partition("?")[0])
             page = visits.get(name or "index.html")
-            if page is None and not (folder / name).is_file():
+            if page is None and not (site / name).is_file():
                 lost.append(link)
             elif page and anchor and urllib.parse.unquote(anchor) not in page["ids"]:
                 lost.append(link)
@@ -251,11 +225,11 @@ def test_no_code_gives_a_predictions_answer_away(visits):
 
 
 @pytest.mark.parametrize("name", LESSON_NAMES)
-def test_each_lesson_offers_itself_on_binder_and_as_its_own_file(name, visits, folder):
+def test_each_lesson_offers_itself_on_binder_and_as_its_own_file(name, visits, site):
     links = visits[f"notebooks/{name}.html"]["links"]
     assert any(link.startswith(BINDER) and link.endswith(f"{name}.ipynb") for link in links)
     (copy,) = {link for link in links if link.endswith(f"_sources/notebooks/{name}.ipynb")}
-    offered = folder / "_sources" / "notebooks" / copy.rsplit("/", 1)[1]
+    offered = site / "_sources" / "notebooks" / copy.rsplit("/", 1)[1]
     assert offered.read_bytes() == (LESSONS / f"{name}.ipynb").read_bytes()
 
 
@@ -291,9 +265,9 @@ def test_the_course_is_found_by_its_words_and_in_korean(address, reader):
     assert page.troubles == []
 
 
-def test_a_page_from_a_folder_on_a_disk_moves_as_well(folder, reader):
+def test_a_page_from_a_folder_on_a_disk_moves_as_well(site, reader):
     page = reader()
-    page.goto((folder / "notebooks" / f"{LESSON_NAMES[1]}.html").as_uri())
+    page.goto((site / "notebooks" / f"{LESSON_NAMES[1]}.html").as_uri())
     mount_explorers(page)
     explorer = Explorer(page, page.locator(".descent-explorer").first)
     before, after = explorer.move(explorer.controls[0])
@@ -317,9 +291,8 @@ def test_an_explorer_whose_state_is_lost_keeps_its_picture(address, reader):
     page.goto(f"{address}notebooks/{LESSON_NAMES[0]}.html")
     place = page.locator("figure[data-explorer]")
     place.scroll_into_view_if_needed()
-    page.wait_for_timeout(300)
+    assert eventually(page, lambda: any("did not load" in trouble for trouble in page.troubles))
     expect(place.locator("img")).to_be_visible()
-    assert any("did not load" in trouble for trouble in page.troubles)
 
 
 def test_the_measurements_can_fail(address, reader):
@@ -334,4 +307,4 @@ def test_the_measurements_can_fail(address, reader):
     found = " ".join(faults(page))
     assert "image-alt" in found and "color-contrast" in found
     assert page.evaluate(TOO_WIDE) and page.evaluate(UNREACHABLE)
-    assert "asks for https://example.org/x.png" in page.troubles
+    assert eventually(page, lambda: "asks for https://example.org/x.png" in page.troubles)

@@ -5,6 +5,7 @@ from nbformat.v4 import new_code_cell, new_notebook
 
 from tools.notebooks import canonical, to_text
 
+from .lab import eventually
 from .test_lessons import percentile
 
 
@@ -27,7 +28,7 @@ def test_a_key_that_reaches_the_notebook_is_noticed(lab, explorer):
     control.focus()
     before = lab.notebook_state()
     lab.page.keyboard.press("b")  # JupyterLab's "insert a cell below"
-    assert lab.notebook_state() != before
+    assert eventually(lab.page, lambda: lab.notebook_state() != before)
     control.evaluate("element => element.setAttribute('data-lm-suppress-shortcuts', 'true')")
 
 
@@ -49,20 +50,19 @@ def test_a_picture_that_comes_two_frames_late_is_noticed(lab, explorer):
 def test_a_question_to_the_kernel_is_noticed(lab):
     before = len(lab.frames)
     lab.page.evaluate("panel().sessionContext.session.kernel.requestKernelInfo()")
-    assert len(lab.frames) > before
+    assert eventually(lab.page, lambda: len(lab.frames) > before)
 
 
 def test_a_request_to_another_machine_is_noticed_and_refused(lab):
     lab.page.evaluate("fetch('https://example.org/x.js').catch(() => {})")
-    lab.page.wait_for_timeout(100)
-    assert lab.refused == ["https://example.org/x.js"]
+    assert eventually(lab.page, lambda: lab.refused == ["https://example.org/x.js"])
 
 
 def test_an_error_on_the_console_is_noticed(lab):
     lab.console.clear()
     lab.page.evaluate("console.error('something broke')")
     lab.page.evaluate("setTimeout(() => { throw new Error('and this'); })")
-    lab.page.wait_for_timeout(100)
+    assert eventually(lab.page, lambda: len(lab.console) >= 2)
     assert [text.split(" (")[0] for text in lab.console] == ["something broke", "and this"]
 
 
