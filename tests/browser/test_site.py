@@ -233,28 +233,6 @@ def test_each_lesson_offers_itself_on_binder_and_as_its_own_file(name, visits, s
     assert offered.read_bytes() == (LESSONS / f"{name}.ipynb").read_bytes()
 
 
-@pytest.mark.parametrize("name", ["../index", *LESSON_NAMES])
-def test_explorers_move_and_predictions_answer(name, address, reader):
-    page = reader()
-    page.goto(f"{address}notebooks/{name}.html")
-    mount_explorers(page)
-    for root in page.locator(".descent-explorer").all():
-        explorer = Explorer(page, root)
-        for control in explorer.controls:
-            (picture, status), (other_picture, other_status) = explorer.move(control)
-            assert picture != other_picture and status != other_status
-    for question in page.locator(".de-predict").all():
-        answers = []
-        for option in question.locator("details").all():
-            expect(option.locator("p")).to_be_hidden()
-            option.locator("summary").press("Enter")
-            expect(option.locator("p")).to_be_visible()
-            answers.append(option.locator("p strong").inner_text())
-        assert answers.count("✓ Yes.") == 1 and answers.count("✗ Not so.") == len(answers) - 1
-    assert page.troubles == []
-    page.context.close()
-
-
 def test_the_course_is_found_by_its_words_and_in_korean(address, reader):
     page = reader()
     for word in ("backpropagation", "경사하강법"):
