@@ -100,12 +100,10 @@ def test_reset_and_play_work_by_keyboard(lesson):
             expect(play).to_be_focused()
 
 
-def test_lookup_draws_within_one_frame_and_asks_nobody(lesson, record_property):
+def test_an_explorer_draws_within_one_frame_and_asks_nobody(lesson, record_property):
     """p95 from key to picture is one frame, and not a byte leaves or arrives."""
-    lookups = [e for e in lesson.explorers() if e.kind == "lookup"]
-    if not lookups:
-        pytest.skip("this notebook has no lookup explorer")
-    for explorer in lookups:
+    skip_without_explorers(lesson)
+    for explorer in lesson.explorers():
         for control in explorer.controls:
             explorer.reset()
             explorer.press(control, explorer.keys(control)[0])
@@ -137,17 +135,15 @@ def test_a_prediction_answers_when_clicked(lesson):
         pytest.skip("this notebook asks for no prediction")
 
 
-def test_lookup_goes_on_when_the_kernel_is_gone(lesson):
+def test_an_explorer_goes_on_when_the_kernel_is_gone(lesson):
     """The last test of a notebook: it ends its kernel."""
-    if not any(explorer.kind == "lookup" for explorer in lesson.explorers()):
-        pytest.skip("this notebook has no lookup explorer")
+    skip_without_explorers(lesson)
     lesson.menu("Kernel", "Shut Down Kernel")
     lesson.wait_until("!panel().sessionContext.session?.kernel")
     for explorer in lesson.explorers():
-        if explorer.kind == "lookup":
-            for control in explorer.controls:
-                (picture, status), (other_picture, other_status) = explorer.move(control)
-                assert picture != other_picture and status != other_status
+        for control in explorer.controls:
+            (picture, status), (other_picture, other_status) = explorer.move(control)
+            assert picture != other_picture and status != other_status
 
 
 def test_predictions_answer_in_a_notebook_that_is_not_trusted_and_was_not_run(open_lab, course):

@@ -94,9 +94,8 @@ def test_explorers_move_in_a_saved_page(path, chromium, npm, tmp_path):
         pytest.skip("this notebook has no explorer")
     expect(roots).to_have_count(wanted)
     for explorer in (Explorer(page, root) for root in roots.all()):
-        if explorer.kind == "lookup":
-            for control in explorer.controls:
-                (picture, status), (other_picture, other_status) = explorer.move(control)
-                assert picture != other_picture and status != other_status
+        for control in explorer.controls:
+            (picture, status), (other_picture, other_status) = explorer.move(control)
+            assert picture != other_picture and status != other_status
     assert errors == []
     context.close()

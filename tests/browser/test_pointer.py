@@ -13,7 +13,7 @@ from playwright.sync_api import expect
 
 from tools.notebooks import canonical, to_text
 
-from .lab import Explorer
+from .lab import Explorer, eventually, held_time
 
 LEFT, BOTTOM, SIDE, TOP_VALUE = 0.1, 0.1, 0.8, 10  # where the axes lie in the figure; 0 … 10
 CELLS = [
@@ -66,10 +66,7 @@ def numbers(explorer):
 def shows(explorer, *wanted):
     """Wait until the status line and the controls say these numbers, to about two pixels."""
     wanted = pytest.approx(list(wanted), abs=0.07)
-    for _ in range(100):
-        if numbers(explorer) == wanted and positions(explorer) == wanted:
-            return
-        explorer.page.wait_for_timeout(50)
+    eventually(explorer.page, lambda: numbers(explorer) == wanted and positions(explorer) == wanted)
     assert (numbers(explorer), positions(explorer)) == (wanted, wanted), explorer.status()
 
 
@@ -100,12 +97,13 @@ def click(explorer, x, y, **options):
 
 def same_view(one, other):
     """Wait until two views of one explorer show the same; say what differs if they do not."""
-    for _ in range(100):
-        views = [(view.status(), positions(view), view.picture()) for view in (one, other)]
-        if views[0] == views[1]:
-            return
-        one.page.wait_for_timeout(50)
-    assert views[0] == views[1]
+
+    def shown():
+        return [(view.status(), positions(view), view.picture()) for view in (one, other)]
+
+    eventually(one.page, lambda: len(set(map(repr, shown()))) == 1)
+    first, second = shown()
+    assert first == second
 
 
 @contextlib.contextmanager
@@ -118,7 +116,7 @@ def second_view(lab, cell):
     )
     root = lab.page.locator(".jp-LinkedOutputView .descent-explorer")
     try:
-        expect(root.locator(".de-status")).not_to_be_empty(timeout=20_000)
+        expect(root.locator(".de-status")).not_to_be_empty()
         expect(root.locator("canvas.de-stage")).to_be_visible()
         yield Explorer(lab.page, root)
     finally:
@@ -218,17 +216,18 @@ def test_play_is_named_by_what_it_does_and_the_status_is_quiet_meanwhile(lab):
         expect(status).to_have_attribute("aria-live", live)
 
     offers("Play", "polite")
-    explorer.press(button, "Space")
-    offers("Pause", "off")
-    explorer.press(button, "Space")
-    offers("Play", "polite")
     played = explorer.controls[0]
     explorer.press(played, "End")
-    for _ in range(3):  # steps of half a second: long enough to be seen playing
-        explorer.press(played, "ArrowLeft")
-    explorer.press(button, "Space")
-    offers("Pause", "off")
-    offers("Play", "polite")  # at the last value it ends by itself
+    explorer.press(played, "ArrowLeft")
+    with held_time(lab.page.evaluate) as pass_time:
+        explorer.press(button, "Space")
+        offers("Pause", "off")
+        explorer.press(button, "Space")
+        offers("Play", "polite")
+        explorer.press(button, "Space")
+        offers("Pause", "off")
+        pass_time(1)  # a step takes half a second
+        offers("Play", "polite")  # at the last value it ends by itself
     assert float(played.input_value()) == TOP_VALUE
 
 
