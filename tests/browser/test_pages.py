@@ -18,7 +18,7 @@ from playwright.sync_api import expect
 
 from tools.notebooks import LESSONS, ROOT
 
-from .lab import Explorer, give_up, new_context
+from .lab import VIEW, Explorer, give_up, new_context
 
 PACKAGES = ["@jupyter-widgets/html-manager@1", "requirejs@2"]
 SCRIPTS = {
@@ -89,7 +89,7 @@ def test_explorers_move_in_a_saved_page(path, chromium, npm, tmp_path):
     page.route(re.compile("^https?:"), answer)
     page.goto(page_file.as_uri())
     roots = page.locator(".descent-explorer")
-    wanted = page_file.read_text("utf-8").count('"application/vnd.jupyter.widget-view+json"')
+    wanted = page_file.read_text("utf-8").count(f'<script type="{VIEW}">')
     if not wanted:
         pytest.skip("this notebook has no explorer")
     expect(roots).to_have_count(wanted)
