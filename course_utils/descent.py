@@ -16,6 +16,8 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import ArrayLike
 
+from course_utils._given import NOT_NEGATIVE, floats, generator, numbers, whole
+
 __all__ = ["descend", "diverged_at", "FAR"]
 
 # A run has diverged when a coordinate leaves ±FAR · max(1, largest coordinate of its start).
@@ -71,10 +73,7 @@ def descend(
             raise TypeError(
                 f"descend: optimizer must be an optimizer such as SGD(lr=0.1), not {optimizer!r}"
             )
-    if isinstance(steps, bool) or not isinstance(steps, int | np.integer):
-        raise TypeError(f"descend: steps must be a whole number, not {steps!r}")
-    if steps < 0:
-        raise ValueError(f"descend: steps must be at least 0, not {steps}")
+    whole("descend", "steps", steps, least=0)
     start = _start(start)
     noise = _noise(noise, rng)
 
@@ -84,6 +83,7 @@ def descend(
         limit = FAR * np.maximum(1, np.abs(x).max(axis=-1, keepdims=True))
         state = optimizer.init(x)
         # No step tells the grid of a run of no steps; take one anyway, and drop it below.
+        path = None
         for t in range(max(steps, 1)):
             g = _gradient(gradient, x)
             if rng is not None:
@@ -91,7 +91,7 @@ def descend(
             now = optimizer if schedule is None else _at(optimizer, schedule(t))
             x, state = now.step(x, g, state)
             x = np.where(np.all(np.abs(x) <= limit, axis=-1, keepdims=True), x, np.nan)
-            if t == 0:
+            if path is None:
                 path = np.empty((steps + 1, *x.shape), x.dtype)
                 path[0] = start
             if steps:
@@ -116,14 +116,7 @@ def diverged_at(path: np.ndarray, axis: int = 0) -> np.ndarray:
 
 
 def _start(start):
-    start = np.asarray(start)
-    if start.dtype.kind in "iub":
-        raise TypeError(
-            f"descend: start has dtype {start.dtype}, which would round every step to a whole "
-            "number; write 3.0 for 3, or pass np.asarray(start, dtype=float)"
-        )
-    if start.dtype.kind != "f":
-        raise TypeError(f"descend: start must be an array of floats, not {start.dtype}")
+    start = floats("descend", "start", start)
     if start.ndim == 0 or start.size == 0:
         raise ValueError(
             f"descend: start has shape {start.shape}, expected (..., n): "
@@ -140,15 +133,8 @@ def _noise(noise, rng):
         if rng is not None:
             raise ValueError("descend: rng is given but noise is not; say how much noise")
         return np.zeros(())
-    if not isinstance(rng, np.random.Generator):
-        raise ValueError(
-            "descend: noise needs a random generator, so that the run can be repeated: "
-            f"rng=np.random.default_rng(SEED), not {rng!r}"
-        )
-    noise = np.asarray(noise)
-    if noise.dtype.kind not in "iuf" or not np.all((noise >= 0) & np.isfinite(noise)):
-        raise ValueError(f"descend: noise must be finite and at least 0, but it is {noise!r}")
-    return noise
+    generator("descend", "with noise, rng", rng)
+    return np.asarray(numbers("descend", "noise", noise, NOT_NEGATIVE))
 
 
 def _gradient(gradient, x):

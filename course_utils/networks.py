@@ -14,14 +14,16 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import reduce
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from course_utils._given import one_of, whole
 from course_utils.data import minibatches
 
 __all__ = [
@@ -162,15 +164,15 @@ def mlp(
     ValueError
         A name is unknown, a number is out of its range, or the numbers of seeds and inits differ.
     """
-    _known("activation", activation, ACTIVATIONS)
-    _known("norm", norm, NORMS)
+    one_of("mlp", "activation", activation, ACTIVATIONS)
+    one_of("mlp", "norm", norm, NORMS)
     for name, value in {
         "depth": depth,
         "width": width,
         "inputs": inputs,
         "outputs": outputs,
     }.items():
-        _whole("mlp", name, value, least=1)
+        whole("mlp", name, value, least=1)
     if not 0 <= dropout < 1:
         raise ValueError(f"mlp: dropout must be at least 0 and below 1, not {dropout}")
     alone = isinstance(init, str) and np.ndim(seed) == 0
@@ -191,7 +193,7 @@ def mlp(
 
 
 def _first_weights(depth, width, init, seed, inputs, outputs):
-    _known("init", init, INITS)
+    one_of("mlp", "init", init, INITS)
     random = torch.Generator().manual_seed(seed)
     sizes = [inputs] + [width] * depth
     weights = [
@@ -200,16 +202,6 @@ def _first_weights(depth, width, init, seed, inputs, outputs):
     ]
     last = torch.randn(width, outputs, generator=random) / math.sqrt(width)
     return [*weights, torch.full_like(last, 0.1) if init == "equal" else last]
-
-
-def _known(what, name, names):
-    if name not in names:
-        raise ValueError(f"mlp: {what} must be one of {', '.join(names)}; not '{name}'")
-
-
-def _whole(owner, name, value, least):
-    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
-        raise ValueError(f"{owner}: {name} must be a whole number, at least {least}, not {value!r}")
 
 
 # ------------------------------------------------------------------ training
@@ -294,11 +286,11 @@ def train(
             "train: rng must be a random generator, so that training can be repeated: "
             f"rng=np.random.default_rng(SEED), not {rng!r}"
         )
-    _whole("train", "epochs", epochs, least=0)
+    whole("train", "epochs", epochs, least=0)
     if clip is not None and not clip > 0:
         raise ValueError(f"train: clip is a length, above 0, not {clip}; None cuts nothing")
-    X, y = _tensors(model, X, y)
-    watched = [(X, y), *([_tensors(model, *validation)] if validation else [])]
+    X, y = samples(model, X, y)
+    watched = [(X, y), *([samples(model, *validation)] if validation else [])]
     runs = len(getattr(model, "runs", ()))
     step = optimizer(model.parameters(), lr=lr, **options)
     seen = [_measure(model, watched)]
@@ -321,8 +313,11 @@ def train(
     return History(*(np.array(column) for column in zip(*seen)))
 
 
-def _tensors(model, X, y):
-    """Features, in the model's precision, and labels."""
+def samples(model, X, y):
+    """Features, in the model's precision, and labels, as tensors.
+
+    Raises ValueError where they do not belong together.
+    """
     X = torch.as_tensor(X, dtype=next(model.parameters()).dtype)
     y = torch.as_tensor(y)
     if X.ndim < 2 or y.shape[-1:] != X.shape[-2:-1] or y.is_floating_point():
@@ -343,11 +338,19 @@ def _measure(model, watched):
     return result if len(watched) > 1 else [*result, (), ()]
 
 
+def length(tensors: Iterable[Tensor], runs: int = 0) -> Tensor:
+    """The length of tensors (*runs, …) taken together as one vector: shape (*runs,).
+
+    `runs` is the number of axes that count runs.
+    """
+    squares = [tensor.flatten(runs).square().sum(-1) for tensor in tensors]
+    return reduce(torch.add, squares).sqrt()
+
+
 @torch.no_grad()
 def _clip(parameters, limit, runs):
     gradients = [p.grad for p in parameters if p.grad is not None]
-    length = sum(g.flatten(runs).square().sum(-1) for g in gradients).sqrt()
-    factor = (limit / length).clamp(max=1.0)
+    factor = (limit / length(gradients, runs)).clamp(max=1.0)
     for g in gradients:
         g.mul_(factor.reshape(factor.shape + (1,) * (g.ndim - runs)))
 
@@ -391,7 +394,7 @@ def xray(model: MLP, X, y, lr: float = 0.1) -> XRay:
     """
     if not isinstance(model, MLP):
         raise TypeError(f"xray: looks into networks made by mlp, not {type(model).__name__}")
-    X, y = _tensors(model, X, y)
+    X, y = samples(model, X, y)
     twin = copy.deepcopy(model).requires_grad_().eval()
     twin.norms.train()
     record: list[tuple[Tensor, Tensor]] = []

@@ -14,14 +14,21 @@ t the number of the step, v and m the running averages.
 Hyperparameters may be arrays. All rules work element by element, so ``SGD(lr=rates[:, None])``
 moves a point of shape (n,) with every rate at once and returns points of shape (len(rates), n).
 
-Lesson 04 uses SGD; lesson 05 writes each rule out and then reads this file; 06–08 import it.
+The rules stand in order of increasing complexity. What all of them share is said once, in `rule`:
+a class is its docstring, its hyperparameters and `step`, the formula.
 """
 
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import wraps
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
+
+from course_utils._given import DECAY, FINITE, NOT_NEGATIVE, SHARE, floats, numbers, switch
 
 __all__ = ["SGD", "Adagrad", "Adadelta", "RMSprop", "Adam", "AdamW"]
 
@@ -30,74 +37,11 @@ __all__ = ["SGD", "Adagrad", "Adadelta", "RMSprop", "Adam", "AdamW"]
 # What every rule shares: hyperparameters are checked once, points at every step
 # ---------------------------------------------------------------------------------------------
 
-# (what is allowed, in words; the test). NaN fails every comparison, so NaN is never allowed.
-_FINITE = "finite", np.isfinite
-_NOT_NEGATIVE = "finite and at least 0", lambda value: (value >= 0) & np.isfinite(value)
-_SHARE = "between 0 and 1", lambda value: (value >= 0) & (value <= 1)
-_DECAY = "at least 0 and below 1", lambda value: (value >= 0) & (value < 1)
-
-
-def _number(owner, name, value, rule):
-    """`value` as a float, or as a read-only float64 array, if `rule` allows it."""
-    array = np.asarray(value)
-    if array.dtype.kind not in "iuf":
-        raise TypeError(f"{owner}: {name} must be a number or an array of numbers, not {value!r}")
-    words, allowed = rule
-    good = allowed(array)
-    if not np.all(good):
-        found = array[~np.asarray(good)].flat[0]
-        raise ValueError(f"{owner}: {name} must be {words}, but {name} = {found}")
-    array = array.astype(np.float64)  # a copy
-    array.flags.writeable = False
-    # With a Python float NumPy computes in float32 for float32 points, as PyTorch does; a 0-d
-    # float64 array would raise the whole formula to float64.
-    return array if array.ndim else float(array)
-
-
-def _check(optimizer, **rules):
-    """Replace each named field of a frozen optimizer by its checked value."""
-    owner = type(optimizer).__name__
-    for name, rule in rules.items():
-        object.__setattr__(optimizer, name, _number(owner, name, getattr(optimizer, name), rule))
-
-
-def _check_betas(optimizer):
-    owner = type(optimizer).__name__
-    try:
-        beta1, beta2 = optimizer.betas
-    except (TypeError, ValueError):
-        raise ValueError(
-            f"{owner}: betas must be a pair (β₁, β₂) such as (0.9, 0.999), not {optimizer.betas!r}"
-        ) from None
-    pair = _number(owner, "betas[0]", beta1, _DECAY), _number(owner, "betas[1]", beta2, _DECAY)
-    object.__setattr__(optimizer, "betas", pair)
-
-
-def _check_switch(optimizer, name):
-    value = getattr(optimizer, name)
-    if not isinstance(value, bool | np.bool_):
-        raise TypeError(
-            f"{type(optimizer).__name__}: {name} must be True or False, not {value!r}; "
-            "to compare both, run the two optimizers one after the other"
-        )
-
-
-def _floats(owner, name, x):
-    x = np.asarray(x)
-    if x.dtype.kind in "iub":
-        raise TypeError(
-            f"{owner}: {name} has dtype {x.dtype}, which would round every step to a whole "
-            f"number; pass floats: np.asarray({name}, dtype=float)"
-        )
-    if x.dtype.kind != "f":
-        raise TypeError(f"{owner}: {name} must be an array of floats, not of dtype {x.dtype}")
-    return x
-
 
 def _zeros(optimizer, x):
     """Zeros in x's dtype, in x's shape grown to the shape of the hyperparameters' grid."""
     owner = type(optimizer).__name__
-    x = _floats(owner, "x", x)
+    x = floats(owner, "x", x)
     shape = x.shape
     fields = vars(optimizer) | dict(enumerate(getattr(optimizer, "betas", ())))
     for name, value in fields.items():
@@ -114,13 +58,60 @@ def _zeros(optimizer, x):
     return np.zeros(shape, x.dtype)
 
 
-def _rule(step):
-    """Let `step` be only its formula: check its input before, keep x's dtype after."""
+def rule(memory: Sequence[str], **checks: Any) -> Callable[[type], type]:
+    """Make a class of hyperparameters with a formula `step` into an optimizer.
+
+    memory : the names of its running averages, zero before the first step.
+    checks : what each hyperparameter may be: a rule of `_given`, `betas` or `switch`.
+
+    The class is a frozen dataclass whose hyperparameters are checked when it is made. `step` stays
+    only its formula: its input is checked before, x's dtype is kept after.
+    """
+
+    def made(cls: type) -> type:
+        def check(self) -> None:
+            for name, allowed in checks.items():
+                object.__setattr__(self, name, _checked(cls.__name__, name, self, allowed))
+            if hasattr(self, "_together"):
+                self._together()
+
+        def init(self, x: np.ndarray) -> dict:
+            """The memory before the first step, for points x of shape (..., n)."""
+            return {"t": 0} | {name: _zeros(self, x) for name in memory}
+
+        cls.__post_init__ = check
+        cls.init = vars(cls).get("init", init)
+        cls.step = _with_care(cls.step)
+        return dataclass(frozen=True, eq=False)(cls)
+
+    return made
+
+
+def _checked(owner: str, name: str, optimizer: Any, allowed: Any) -> Any:
+    value = getattr(optimizer, name)
+    if callable(allowed):  # betas, switch
+        return allowed(owner, name, value)
+    return numbers(owner, name, value, allowed)
+
+
+def betas(owner: str, name: str, value: Any) -> tuple:
+    """A pair of decay rates."""
+    try:
+        beta1, beta2 = value
+    except (TypeError, ValueError):
+        raise ValueError(
+            f"{owner}: {name} must be a pair (β₁, β₂) such as (0.9, 0.999), not {value!r}"
+        ) from None
+    return numbers(owner, "betas[0]", beta1, DECAY), numbers(owner, "betas[1]", beta2, DECAY)
+
+
+def _with_care(step):
+    """`step` with its input checked and x's dtype kept."""
 
     @wraps(step)
-    def checked(self, x, grad, state):
+    def checked(self, x: np.ndarray, grad: np.ndarray, state: dict) -> tuple[np.ndarray, dict]:
         owner = type(self).__name__
-        x, grad = _floats(owner, "x", x), np.asarray(grad)
+        x, grad = floats(owner, "x", x), np.asarray(grad)
         if grad.dtype.kind not in "iuf":
             raise TypeError(f"{owner}: grad must be an array of numbers, not {grad!r}")
         if grad.shape != x.shape:
@@ -134,6 +125,7 @@ def _rule(step):
         memory = {name: np.asarray(value, x.dtype) for name, value in new_state.items()}
         return np.asarray(new_x, x.dtype), {"t": steps} | memory
 
+    checked.__doc__ = "One step from x (..., n) along grad (..., n): the new x and the new memory."
     return checked
 
 
@@ -142,7 +134,14 @@ def _rule(step):
 # ---------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, eq=False)
+@rule(
+    ["v"],
+    lr=NOT_NEGATIVE,
+    momentum=NOT_NEGATIVE,
+    dampening=FINITE,
+    weight_decay=NOT_NEGATIVE,
+    nesterov=switch,
+)
 class SGD:
     """Gradient descent, with momentum and Nesterov's look-ahead if asked for.
 
@@ -163,28 +162,14 @@ class SGD:
     weight_decay: ArrayLike = 0.0
     nesterov: bool = False
 
-    def __post_init__(self):
-        _check(
-            self,
-            lr=_NOT_NEGATIVE,
-            momentum=_NOT_NEGATIVE,
-            dampening=_FINITE,
-            weight_decay=_NOT_NEGATIVE,
-        )
-        _check_switch(self, "nesterov")
+    def _together(self):
         if self.nesterov and (np.any(self.momentum == 0) or np.any(self.dampening != 0)):
             raise ValueError(
                 "SGD: nesterov=True needs momentum > 0 and dampening = 0, but "
                 f"momentum = {self.momentum} and dampening = {self.dampening}"
             )
 
-    def init(self, x: np.ndarray) -> dict:
-        """The memory before the first step, for points x of shape (..., n)."""
-        return {"t": 0, "v": _zeros(self, x)}
-
-    @_rule
-    def step(self, x: np.ndarray, grad: np.ndarray, state: dict) -> tuple[np.ndarray, dict]:
-        """One step from x (..., n) along grad (..., n): the new x and the new memory."""
+    def step(self, x, grad, state):
         mu = self.momentum
         g = grad + self.weight_decay * x
         v = np.where(state["t"] == 0, g, mu * state["v"] + (1 - self.dampening) * g)
@@ -193,7 +178,14 @@ class SGD:
         return x - self.lr * direction, {"t": state["t"] + 1, "v": v}
 
 
-@dataclass(frozen=True, eq=False)
+@rule(
+    ["s"],
+    lr=NOT_NEGATIVE,
+    lr_decay=NOT_NEGATIVE,
+    weight_decay=NOT_NEGATIVE,
+    initial_accumulator_value=NOT_NEGATIVE,
+    eps=NOT_NEGATIVE,
+)
 class Adagrad:
     """Divide each coordinate's rate by the size of all the gradients it has met.
 
@@ -212,24 +204,12 @@ class Adagrad:
     initial_accumulator_value: ArrayLike = 0.0
     eps: ArrayLike = 1e-10
 
-    def __post_init__(self):
-        _check(
-            self,
-            lr=_NOT_NEGATIVE,
-            lr_decay=_NOT_NEGATIVE,
-            weight_decay=_NOT_NEGATIVE,
-            initial_accumulator_value=_NOT_NEGATIVE,
-            eps=_NOT_NEGATIVE,
-        )
-
     def init(self, x: np.ndarray) -> dict:
         """The memory before the first step, for points x of shape (..., n)."""
         zeros = _zeros(self, x)
         return {"t": 0, "s": (zeros + self.initial_accumulator_value).astype(zeros.dtype)}
 
-    @_rule
-    def step(self, x: np.ndarray, grad: np.ndarray, state: dict) -> tuple[np.ndarray, dict]:
-        """One step from x (..., n) along grad (..., n): the new x and the new memory."""
+    def step(self, x, grad, state):
         t = state["t"] + 1
         g = grad + self.weight_decay * x
         s = state["s"] + g**2
@@ -237,7 +217,7 @@ class Adagrad:
         return x - rate * g / (np.sqrt(s) + self.eps), {"t": t, "s": s}
 
 
-@dataclass(frozen=True, eq=False)
+@rule(["s", "d"], lr=NOT_NEGATIVE, rho=SHARE, eps=NOT_NEGATIVE, weight_decay=NOT_NEGATIVE)
 class Adadelta:
     """Step as far as the recent steps went, for each unit of the recent gradients' size.
 
@@ -258,16 +238,7 @@ class Adadelta:
     eps: ArrayLike = 1e-6
     weight_decay: ArrayLike = 0.0
 
-    def __post_init__(self):
-        _check(self, lr=_NOT_NEGATIVE, rho=_SHARE, eps=_NOT_NEGATIVE, weight_decay=_NOT_NEGATIVE)
-
-    def init(self, x: np.ndarray) -> dict:
-        """The memory before the first step, for points x of shape (..., n)."""
-        return {"t": 0, "s": _zeros(self, x), "d": _zeros(self, x)}
-
-    @_rule
-    def step(self, x: np.ndarray, grad: np.ndarray, state: dict) -> tuple[np.ndarray, dict]:
-        """One step from x (..., n) along grad (..., n): the new x and the new memory."""
+    def step(self, x, grad, state):
         rho, eps = self.rho, self.eps
         g = grad + self.weight_decay * x
         s = rho * state["s"] + (1 - rho) * g**2
@@ -276,7 +247,15 @@ class Adadelta:
         return x - self.lr * delta, {"t": state["t"] + 1, "s": s, "d": d}
 
 
-@dataclass(frozen=True, eq=False)
+@rule(
+    ["s", "m", "v"],
+    lr=NOT_NEGATIVE,
+    alpha=SHARE,
+    eps=NOT_NEGATIVE,
+    weight_decay=NOT_NEGATIVE,
+    momentum=NOT_NEGATIVE,
+    centered=switch,
+)
 class RMSprop:
     """Divide the gradient by the running size of recent gradients.
 
@@ -300,24 +279,7 @@ class RMSprop:
     momentum: ArrayLike = 0.0
     centered: bool = False
 
-    def __post_init__(self):
-        _check(
-            self,
-            lr=_NOT_NEGATIVE,
-            alpha=_SHARE,
-            eps=_NOT_NEGATIVE,
-            weight_decay=_NOT_NEGATIVE,
-            momentum=_NOT_NEGATIVE,
-        )
-        _check_switch(self, "centered")
-
-    def init(self, x: np.ndarray) -> dict:
-        """The memory before the first step, for points x of shape (..., n)."""
-        return {"t": 0, "s": _zeros(self, x), "m": _zeros(self, x), "v": _zeros(self, x)}
-
-    @_rule
-    def step(self, x: np.ndarray, grad: np.ndarray, state: dict) -> tuple[np.ndarray, dict]:
-        """One step from x (..., n) along grad (..., n): the new x and the new memory."""
+    def step(self, x, grad, state):
         alpha = self.alpha
         g = grad + self.weight_decay * x
         s = alpha * state["s"] + (1 - alpha) * g**2
@@ -340,7 +302,14 @@ def _adam(self, x, g, state):
     return x, {"t": t, "m": m, "v": v, "v_max": v_max}
 
 
-@dataclass(frozen=True, eq=False)
+@rule(
+    ["m", "v", "v_max"],
+    lr=NOT_NEGATIVE,
+    betas=betas,
+    eps=NOT_NEGATIVE,
+    weight_decay=NOT_NEGATIVE,
+    amsgrad=switch,
+)
 class Adam:
     """Momentum for the direction, RMSprop for the size, both corrected for starting at zero.
 
@@ -361,22 +330,18 @@ class Adam:
     weight_decay: ArrayLike = 0.0
     amsgrad: bool = False
 
-    def __post_init__(self):
-        _check(self, lr=_NOT_NEGATIVE, eps=_NOT_NEGATIVE, weight_decay=_NOT_NEGATIVE)
-        _check_betas(self)
-        _check_switch(self, "amsgrad")
-
-    def init(self, x: np.ndarray) -> dict:
-        """The memory before the first step, for points x of shape (..., n)."""
-        return {"t": 0, "m": _zeros(self, x), "v": _zeros(self, x), "v_max": _zeros(self, x)}
-
-    @_rule
-    def step(self, x: np.ndarray, grad: np.ndarray, state: dict) -> tuple[np.ndarray, dict]:
-        """One step from x (..., n) along grad (..., n): the new x and the new memory."""
+    def step(self, x, grad, state):
         return _adam(self, x, grad + self.weight_decay * x, state)
 
 
-@dataclass(frozen=True, eq=False)
+@rule(
+    ["m", "v", "v_max"],
+    lr=NOT_NEGATIVE,
+    betas=betas,
+    eps=NOT_NEGATIVE,
+    weight_decay=NOT_NEGATIVE,
+    amsgrad=switch,
+)
 class AdamW:
     """Adam with the weight decay beside the gradient instead of inside it.
 
@@ -394,16 +359,5 @@ class AdamW:
     weight_decay: ArrayLike = 1e-2
     amsgrad: bool = False
 
-    def __post_init__(self):
-        _check(self, lr=_NOT_NEGATIVE, eps=_NOT_NEGATIVE, weight_decay=_NOT_NEGATIVE)
-        _check_betas(self)
-        _check_switch(self, "amsgrad")
-
-    def init(self, x: np.ndarray) -> dict:
-        """The memory before the first step, for points x of shape (..., n)."""
-        return {"t": 0, "m": _zeros(self, x), "v": _zeros(self, x), "v_max": _zeros(self, x)}
-
-    @_rule
-    def step(self, x: np.ndarray, grad: np.ndarray, state: dict) -> tuple[np.ndarray, dict]:
-        """One step from x (..., n) along grad (..., n): the new x and the new memory."""
+    def step(self, x, grad, state):
         return _adam(self, (1 - self.lr * self.weight_decay) * x, grad, state)

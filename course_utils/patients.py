@@ -23,8 +23,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from course_utils._given import one_of
 from course_utils.data import digits, minibatches, split
-from course_utils.networks import MLP, accuracy, mlp
+from course_utils.networks import MLP, accuracy, length, mlp
 
 __all__ = [
     "TREATMENTS",
@@ -134,15 +135,11 @@ def one_epoch(
         losses.append(loss.item())
         updates.append(
             settings.learning_rate
-            * _length(p.grad for p in model.parameters())
-            / _length(p.detach() for p in model.parameters())
+            * float(length(p.grad for p in model.parameters()))
+            / float(length(p.detach() for p in model.parameters()))
         )
         optimizer.step()
     return losses, updates
-
-
-def _length(tensors):
-    return float(torch.cat([tensor.flatten() for tensor in tensors]).norm())
 
 
 def _newborn(settings, seed):
@@ -330,19 +327,13 @@ def heal(patient: str, treatment: str, seed: int = 0) -> None:
 
 
 def _settings(patient, treatment):
-    _known("patient", patient, PATIENTS)
+    one_of("examine", "patient", patient, PATIENTS)
     settings = replace(Settings(), **ILLNESSES[PATIENTS[patient]])
     if treatment is None:
         return settings
-    _known("treatment", treatment, TREATMENTS)
+    one_of("examine", "treatment", treatment, TREATMENTS)
     name = _SETTING_TREATED[treatment]
     return replace(settings, **{name: getattr(Settings(), name)})
-
-
-def _known(what, name, names):
-    if not isinstance(name, str) or name not in names:
-        choices = ", ".join(f'"{choice}"' for choice in names)
-        raise ValueError(f"{what} must be one of {choices}; not {name!r}")
 
 
 def _state(chart):

@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
-from course_utils.data import confidence_interval
 from course_utils.pictures import (
     BLUE,
     GREEN,
@@ -19,6 +18,7 @@ from course_utils.pictures import (
     figure,
     use_style,
 )
+from course_utils.uncertainty import confidence_interval
 
 __all__ = [
     "BLUE",
@@ -335,7 +335,7 @@ def intervals(
     """One row for each group of runs: every run as a ring, their mean, its 95 % interval as a bar.
 
     `baseline` names the group whose mean is drawn through all rows. The interval is Student's,
-    see `data.confidence_interval`.
+    see `uncertainty.confidence_interval`.
     """
     fig, [[axes]] = figure(alt=alt, **size)
     rows = np.arange(len(groups))[::-1]  # the first group stands on top

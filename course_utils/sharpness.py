@@ -3,7 +3,7 @@
 Sharpness here is the largest eigenvalue of the Hessian of the training loss: the curvature along
 the steepest way. Power iteration finds it from products of the Hessian with a vector, which cost
 two backward passes and no matrix. `rescaled` then makes a network that computes the same function
-and is many times sharper. Lesson 07 uses this module.
+and is many times sharper.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from course_utils.networks import MLP, _tensors, _whole, cross_entropy
+from course_utils._given import whole
+from course_utils.networks import MLP, cross_entropy, samples
 
 __all__ = ["Sharpness", "top_eigenvalue", "rescaled"]
 
@@ -42,8 +43,8 @@ def top_eigenvalue(model: nn.Module, X, y, *, iterations: int = 50, seed: int = 
 
     Raises ValueError for less than one iteration, and where X and y do not fit.
     """
-    _whole("top_eigenvalue", "iterations", iterations, least=1)
-    X, y = _tensors(model, X, y)
+    whole("top_eigenvalue", "iterations", iterations, least=1)
+    X, y = samples(model, X, y)
     runs = len(getattr(model, "runs", ()))
     twin = copy.deepcopy(model).requires_grad_().eval()
     parameters = list(twin.parameters())

@@ -54,7 +54,7 @@ def learning_curves_at(rate, batch_size: int, init, seed: int = 0) -> LearningCu
     """
     import torch
 
-    from course_utils.networks import accuracy, cross_entropy, mlp
+    from course_utils.networks import accuracy, cross_entropy, length, mlp
 
     rate, init = np.broadcast_arrays(np.asarray(rate, float), init)
     if not (rate > 0).all():
@@ -62,14 +62,7 @@ def learning_curves_at(rate, batch_size: int, init, seed: int = 0) -> LearningCu
             "learning_curves_at: a rate is a number above 0, for example 0.1, not "
             f"{rate[~(rate > 0)][0]}"
         )
-    rng = np.random.default_rng(seed)
-    (X, y), (X_val, y_val) = (
-        (torch.as_tensor(images), torch.as_tensor(labels)) for images, labels in _data(rng)
-    )
-    batches = []
-    while len(batches) < STEPS:
-        batches += minibatches(rng, TRAINING, batch_size)
-
+    (X, y), (X_val, y_val), batches = _data(seed, batch_size)
     model = mlp(2, 32, "relu", init.ravel().tolist(), seed=seed).double()
     parameters = list(model.parameters())
     rates = torch.tensor(rate.ravel())
@@ -80,13 +73,13 @@ def learning_curves_at(rate, batch_size: int, init, seed: int = 0) -> LearningCu
         logits = model(X_val)
         judged.append([cross_entropy(logits, y_val), accuracy(logits, y_val)])
 
-    for k, batch in enumerate(batches[:STEPS]):
+    for k, batch in enumerate(batches):
         if k % VALIDATE_EVERY == 0:
             judge()
         losses = cross_entropy(model(X[batch]), y[batch])
         gradients = torch.autograd.grad(losses.sum(), parameters)  # no run meets another
         with torch.no_grad():
-            seen.append([losses.detach(), rates * _length(gradients) / _length(parameters)])
+            seen.append([losses.detach(), rates * length(gradients, 1) / length(parameters, 1)])
             for parameter, gradient in zip(parameters, gradients):
                 parameter -= rates.reshape(-1, *[1] * (gradient.ndim - 1)) * gradient
     judge()
@@ -96,9 +89,10 @@ def learning_curves_at(rate, batch_size: int, init, seed: int = 0) -> LearningCu
             np.moveaxis(np.array(column), 0, -1).reshape(*rate.shape, -1) for column in zip(*rows)
         )
 
-    return LearningCurves(
-        np.arange(STEPS), *on_grid(seen), np.arange(0, STEPS + 1, VALIDATE_EVERY), *on_grid(judged)
-    )
+    loss, update = on_grid(seen)
+    val_loss, val_accuracy = on_grid(judged)
+    val_steps = np.arange(0, STEPS + 1, VALIDATE_EVERY)
+    return LearningCurves(np.arange(STEPS), loss, update, val_steps, val_loss, val_accuracy)
 
 
 def learning_curves(seed: int = 0) -> Explorer:
@@ -168,16 +162,19 @@ def _stage():
     return fig, (training, validation, update)
 
 
-def _data(rng):
-    """(X, y) of the training digits and of the validation digits."""
+def _data(seed, batch_size):
+    """(X, y) of the training digits and of the validation digits, and the mini-batches."""
+    import torch
+
+    rng = np.random.default_rng(seed)
     X, y = digits()
     rest = len(X) - TRAINING - VALIDATION
-    return split(rng, X, y, VALIDATION / len(X), rest / len(X))[:2]
-
-
-def _length(tensors):
-    """The length of all tensors (runs, …) of each run, taken as one vector: (runs,)."""
-    return sum(tensor.flatten(1).square().sum(1) for tensor in tensors).sqrt()
+    parts = split(rng, X, y, VALIDATION / len(X), rest / len(X))[:2]
+    batches = []
+    while len(batches) < STEPS:
+        batches += minibatches(rng, TRAINING, batch_size)
+    pairs = [(torch.as_tensor(images), torch.as_tensor(labels)) for images, labels in parts]
+    return *pairs, batches[:STEPS]
 
 
 def _what(rates, loss, error):

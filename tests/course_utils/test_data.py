@@ -9,17 +9,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import scipy.stats
 from hypothesis import given
 from hypothesis import strategies as st
 
 import course_utils
 from course_utils import data
-from course_utils.data import digits, line, minibatches, moons, noisy_curve, spirals, split
+from course_utils.data import digits, line, minibatches, noisy_curve, split
 
 PACKAGE = Path(course_utils.__file__).parent
 PUBLISHED = [178, 182, 177, 183, 181, 182, 181, 179, 174, 180]  # UCI, optdigits.names, section 9
-GENERATORS = [line, noisy_curve, moons, spirals]
+GENERATORS = [line, noisy_curve]
 
 seeds = st.integers(0, 2**32 - 1)
 names = pytest.mark.parametrize("make", GENERATORS, ids=lambda make: make.__name__)
@@ -110,9 +109,7 @@ def test_an_installed_package_has_every_file_that_is_no_python():
 @given(seed=seeds, n=st.integers(1, 50))
 def test_a_generator_makes_n_samples_that_its_seed_determines(make, seed, n):
     X, y = make(rng(seed), n)
-    classes = make in (moons, spirals)
-    assert X.shape == ((n, 2) if classes else (n,)) and X.dtype == np.float64
-    assert y.shape == (n,) and y.dtype == (np.int64 if classes else np.float64)
+    assert X.shape == y.shape == (n,) and X.dtype == y.dtype == np.float64
     for again, first in zip(make(rng(seed), n), (X, y), strict=True):
         np.testing.assert_array_equal(again, first)
     assert not np.array_equal(make(rng(seed + 1), n)[0], X)
@@ -121,12 +118,8 @@ def test_a_generator_makes_n_samples_that_its_seed_determines(make, seed, n):
 @names
 def test_the_same_seed_puts_the_same_points_under_any_noise(make):
     (quiet, truth), (loud, heard) = make(rng(), 500, noise=0), make(rng(), 500, noise=0.25)
-    if make in (moons, spirals):
-        np.testing.assert_array_equal(truth, heard)
-        noise = loud - quiet
-    else:
-        np.testing.assert_array_equal(quiet, loud)
-        noise = heard - truth
+    np.testing.assert_array_equal(quiet, loud)
+    noise = heard - truth
     # Five standard errors of a mean and of a standard deviation of at least 500 draws.
     assert abs(noise.mean()) < 5 * 0.25 / np.sqrt(noise.size)
     assert abs(noise.std() - 0.25) < 5 * 0.25 / np.sqrt(2 * noise.size)
@@ -146,56 +139,19 @@ def test_a_noisy_curve_without_noise_is_the_wave(seed):
     assert np.all((x >= -1) & (x < 1))
 
 
-@given(seeds)
-def test_moons_without_noise_are_two_half_circles(seed):
-    X, y = moons(rng(seed), 20, noise=0)
-    centre = np.where(y[:, None] == 0, [0, 0], [1, 0.5])
-    np.testing.assert_allclose(np.linalg.norm(X - centre, axis=1), 1, atol=1e-12)
-    above = X[:, 1] - centre[:, 1]
-    assert np.all(np.where(y == 0, above, -above) >= 0)
-
-
-@given(seeds, st.floats(-4, 4))
-def test_spirals_without_noise_turn_in_step_with_their_radius(seed, turns):
-    X, y = spirals(rng(seed), 20, noise=0, turns=turns)
-    r = np.linalg.norm(X, axis=1)
-    assert np.all((r >= 0.1 - 1e-12) & (r < 1))
-    angle = 2 * np.pi * turns * r + np.pi * y
-    np.testing.assert_allclose(
-        X, r[:, None] * np.stack([np.cos(angle), np.sin(angle)], 1), atol=1e-10
-    )
-
-
-@pytest.mark.parametrize("turns", [1, 1.5, 3])
-def test_spirals_keep_half_a_turn_between_their_arms(turns):
-    X, y = spirals(rng(), 4000, noise=0, turns=turns)
-    r = np.linalg.norm(X, axis=1)
-    along = np.abs(np.arctan2(X[:, 1], X[:, 0])) < 0.02  # a narrow ray
-    radii, arms = r[along], y[along]
-    gaps = np.abs(radii[arms == 0][:, None] - radii[arms == 1])
-    assert gaps.min() == pytest.approx(0.5 / turns, abs=0.02 / turns)
-
-
-@pytest.mark.parametrize("make", [moons, spirals])
-def test_the_two_classes_alternate(make):
-    assert make(rng(), 5)[1].tolist() == [0, 1, 0, 1, 0]
-
-
 # -- split -------------------------------------------------------------------------------------
 
 
-@given(seeds, st.integers(1, 60), st.floats(0, 0.45), st.floats(0, 0.45), st.booleans())
-def test_a_split_has_every_sample_exactly_once_in_the_asked_shares(
-    seed, n, validation, test, stratify
-):
+@given(seeds, st.integers(1, 60), st.floats(0, 0.45), st.floats(0, 0.45))
+def test_a_split_has_every_sample_exactly_once_in_the_asked_shares(seed, n, validation, test):
     sizes = [round(validation * n), round(test * n)]
     validation, test = (size / n for size in sizes)
     X, y = np.arange(n)[:, None] * [1.0, 10.0], np.arange(n) % 3
     if sum(sizes) == n:
         with pytest.raises(ValueError, match="leave none"):
-            split(rng(seed), X, y, validation, test, stratify=stratify)
+            split(rng(seed), X, y, validation, test)
         return
-    parts = split(rng(seed), X, y, validation, test, stratify=stratify)
+    parts = split(rng(seed), X, y, validation, test)
     assert [len(part) for part, _ in parts] == [n - sum(sizes), *sizes]
     assert sorted(np.concatenate([part[:, 0] for part, _ in parts])) == list(range(n))
     for part, labels in parts:
@@ -204,30 +160,20 @@ def test_a_split_has_every_sample_exactly_once_in_the_asked_shares(
         assert not np.shares_memory(part, X) and not np.shares_memory(labels, y)
 
 
-@pytest.mark.parametrize("stratify", [False, True])
-def test_a_split_is_determined_by_its_seed(stratify):
+def test_a_split_is_determined_by_its_seed():
     X, y = digits()
-    first, again, other = (split(rng(s), X, y, stratify=stratify)[1][0] for s in (0, 0, 1))
+    first, again, other = (split(rng(s), X, y)[1][0] for s in (0, 0, 1))
     np.testing.assert_array_equal(first, again)
     assert not np.array_equal(first, other)
 
 
-@given(seeds)
-def test_a_stratified_split_of_the_digits_has_all_classes_to_within_one_image(seed):
-    X, y = digits()
-    for _, labels in split(rng(seed), X, y, 0.15, 0.3, stratify=True):
-        share = len(labels) * np.bincount(y) / len(y)
-        assert np.abs(np.bincount(labels, minlength=10) - share).max() <= 1
-
-
 def test_every_sample_lands_in_every_part_sooner_or_later():
     X, y = np.arange(20), np.arange(20) % 4
-    for stratify in (False, True):
-        parts = [split(rng(s), X, y, 0.3, 0.3, stratify=stratify) for s in range(200)]
-        for k in range(3):
-            often = np.bincount(np.concatenate([part[k][0] for part in parts]), minlength=20)
-            expected = often.mean()
-            assert np.all(np.abs(often - expected) < 5 * np.sqrt(expected))
+    parts = [split(rng(s), X, y, 0.3, 0.3) for s in range(200)]
+    for k in range(3):
+        often = np.bincount(np.concatenate([part[k][0] for part in parts]), minlength=20)
+        expected = often.mean()
+        assert np.all(np.abs(often - expected) < 5 * np.sqrt(expected))
 
 
 def test_a_split_cuts_pictures_and_targets_of_any_shape():
@@ -297,11 +243,6 @@ def test_a_lines_numbers_are_checked(name):
         line(rng(), 10, **{name: "2"})
 
 
-def test_a_spirals_turns_are_checked():
-    with pytest.raises(ValueError, match="turns must be finite"):
-        spirals(rng(), 10, turns=np.inf)
-
-
 def test_what_cannot_be_split_is_refused():
     X, y = np.zeros((10, 2)), np.zeros(10)
     with pytest.raises(ValueError, match=r"X has shape \(10, 2\) and y has \(9,\)"):
@@ -319,8 +260,6 @@ def test_what_cannot_be_split_is_refused():
         split(rng(), X, y, test=0.01)
     with pytest.raises(ValueError, match="validation = 0.5 and test = 0.5 leave none of 10"):
         split(rng(), X, y, 0.5, 0.5)
-    with pytest.raises(ValueError, match=r"one label a sample, y \(n,\), not \(10, 2\)"):
-        split(rng(), X, X, stratify=True)
 
 
 def test_batch_sizes_are_checked():
@@ -336,21 +275,3 @@ def test_batch_sizes_are_checked():
 
 def test_all_names_exist():
     assert all(callable(getattr(data, name)) for name in data.__all__)
-
-
-# What a handful of runs says
-
-
-@pytest.mark.parametrize("n", [2, 3, 5, 10, 20])
-def test_confidence_intervals_are_those_of_scipy(n):
-    values = np.random.default_rng(n).normal(3.0, 2.0, (n, 4))
-    mean, half = data.confidence_interval(values)
-    low, high = scipy.stats.t.interval(0.95, n - 1, values.mean(0), scipy.stats.sem(values))
-    np.testing.assert_allclose(mean - half, low, atol=2e-3)
-    np.testing.assert_allclose(mean + half, high, atol=2e-3)
-
-
-@pytest.mark.parametrize("values", [3.0, [1.0], np.zeros(21)])
-def test_too_few_or_too_many_results_have_no_interval(values):
-    with pytest.raises(ValueError, match="2 to 20 results"):
-        data.confidence_interval(values)

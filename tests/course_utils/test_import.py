@@ -8,7 +8,7 @@ import pytest
 import course_utils
 
 FLOOR_1 = ["differentiation", "losses", "surfaces", "optimizers", "schedules", "descent", "data"]
-FLOOR_1 += ["_text"]
+FLOOR_1 += ["_given", "_text", "uncertainty"]
 FLOOR_2 = ["networks", "sharpness", "patients"]
 
 

@@ -210,14 +210,14 @@ def test_torch_func_sees_the_parameters():
     [
         (
             {"activation": "rleu"},
-            "activation must be one of sigmoid, tanh, relu, leaky_relu; not 'rl",
+            'activation must be one of "sigmoid", "tanh", "relu", "leaky_relu"; not ',
         ),
-        ({"norm": "layer"}, "norm must be one of none, batch; not 'layer'"),
-        ({"init": "kaiming"}, "init must be one of equal, tiny, large, xavier, he; not 'kaiming'"),
+        ({"norm": "layer"}, 'norm must be one of "none", "batch"; not '),
+        ({"init": "kaiming"}, 'init must be one of "equal", "tiny", "large", "xavier", "he"; not '),
         ({"init": ["he", "kaiming"]}, "not 'kaiming'"),
-        ({"depth": 0}, "depth must be a whole number, at least 1, not 0"),
-        ({"depth": 2.0}, "depth must be a whole number, at least 1, not 2.0"),
-        ({"width": -3}, "width must be a whole number, at least 1, not -3"),
+        ({"depth": 0}, "depth must be at least 1, not 0"),
+        ({"depth": 2.0}, "depth must be a whole number, not 2.0"),
+        ({"width": -3}, "width must be at least 1, not -3"),
         ({"inputs": 0}, "inputs must be"),
         ({"outputs": True}, "outputs must be"),
         ({"dropout": 1}, "dropout must be at least 0 and below 1, not 1"),
@@ -230,7 +230,7 @@ def test_torch_func_sees_the_parameters():
     ],
 )
 def test_mlp_says_what_is_wrong(settings, words):
-    with pytest.raises(ValueError, match="^mlp: ") as error:
+    with pytest.raises((TypeError, ValueError), match="^mlp: ") as error:
         mlp(**{"depth": 2, **settings})
     assert words in str(error.value)
 
@@ -446,8 +446,8 @@ def test_training_works_in_single_precision_on_single_and_double_data(data):
     "settings, error, words",
     [
         ({"rng": 0}, TypeError, "rng must be a random generator"),
-        ({"epochs": -1}, ValueError, "epochs must be a whole number, at least 0, not -1"),
-        ({"epochs": 1.5}, ValueError, "epochs must be a whole number"),
+        ({"epochs": -1}, ValueError, "epochs must be at least 0, not -1"),
+        ({"epochs": 1.5}, TypeError, "epochs must be a whole number"),
         ({"clip": 0}, ValueError, "clip is a length, above 0, not 0"),
         ({"clip": -1.0}, ValueError, "above 0, not -1.0"),
         ({"clip": float("nan")}, ValueError, "above 0, not nan"),

@@ -231,9 +231,9 @@ def test_feedback_shows_what_a_student_printed_as_text(batch):
     config = Config()
     config.CourseDirectory.root = str(batch.course.root)
     student = batch.row("script_in_outputs").student
-    done = NbGraderAPI(config=config).generate_feedback(batch.NAME, student)
+    done = NbGraderAPI(config=config).generate_feedback(NAME, student)
     assert done["success"], done
-    page = batch.course.root / "feedback" / student / batch.NAME / f"{NOTEBOOK}.html"
+    page = batch.course.root / "feedback" / student / NAME / f"{NOTEBOOK}.html"
     html = page.read_text()
     for number in range(1, 8):
         assert not re.search(rf"<[^>]*alert\({number}\)|<script>alert\({number}\)", html), number
