@@ -77,7 +77,6 @@ def test_no_line_is_kept_from_the_formatter_without_a_reason():
     assert kept == [], "write why: `# fmt: skip  # a table of numbers`"
 
 
-@WALLS_ARE_BEING_MOVED
 def test_every_room_imports_only_what_it_may():
     said = tool("lint-imports", "--no-cache")
     assert "0 broken" in said and " 0 kept" not in said
