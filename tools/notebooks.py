@@ -26,6 +26,8 @@ from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernel
 from nbformat import NotebookNode
 from traitlets.config import Config
 
+from tools import files
+
 __all__ = [
     "NotebookError",
     "build",
@@ -300,21 +302,11 @@ def build(path: Path, *, check: bool = False) -> str:
     if new == old:
         return ""
     if not check:
-        _replace(path, new)
+        files.replace(path, new)
     for number, (before, after) in enumerate(zip(notebook.cells, built.cells, strict=True), 1):
         if before != after:
             return f"cell {number} changed"
     return "only its format changed"
-
-
-def _replace(path: Path, content: bytes) -> None:
-    """Write beside the file and then put it in its place: never half a notebook on disk."""
-    temporary = path.with_name(f".{path.name}.new")
-    try:
-        temporary.write_bytes(content)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _shown(path: Path) -> str:

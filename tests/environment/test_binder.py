@@ -7,13 +7,12 @@ import os
 import shutil
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
-import run
+from tools import environment
 
-ROOT = Path(run.__file__).parent
+ROOT = environment.ROOT
 SCRIPTS = ["binder/postBuild", "binder/start", ".ci/run"]
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="Binder and its scripts live on Linux")
@@ -39,7 +38,10 @@ def plan(tmp_path_factory):
 
 
 def test_binder_builds_a_conda_environment_with_our_python(plan):
-    assert f"Building conda environment for python={'.'.join(map(str, run.OLDEST_PYTHON))}" in plan
+    assert (
+        f"Building conda environment for python={'.'.join(map(str, environment.OLDEST_PYTHON))}"
+        in plan
+    )
     assert 'env update -p ${NB_PYTHON_PREFIX} --file "binder/environment.yml"' in plan
 
 

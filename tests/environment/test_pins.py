@@ -16,15 +16,17 @@ from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-import run
+from tools import environment
 
-ROOT = Path(run.__file__).parent
+ROOT = environment.ROOT
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 RUNTIME = [Requirement(text) for text in PROJECT["dependencies"]]
 TEST = [
-    Requirement(text) for text in run.ranges(run.groups()) if text not in PROJECT["dependencies"]
+    Requirement(text)
+    for text in environment.ranges(environment.groups())
+    if text not in PROJECT["dependencies"]
 ]
-PINS = {canonicalize_name(name): version for name, version in run.pins().items()}
+PINS = {canonicalize_name(name): version for name, version in environment.pins().items()}
 
 CONDA = yaml.safe_load((ROOT / "environment.yml").read_text(encoding="utf-8"))
 PIP_SECTION = next(item["pip"] for item in CONDA["dependencies"] if isinstance(item, dict))
@@ -43,7 +45,7 @@ def test_the_environment_pins_exactly_the_runtime_dependencies_as_tested():
 
 def test_the_environment_finds_the_cpu_build_of_torch():
     assert [line for line in PIP_SECTION if line.startswith("--")] == [
-        f"--extra-index-url {run.CPU_INDEX}"
+        f"--extra-index-url {environment.CPU_INDEX}"
     ]
 
 
@@ -89,7 +91,7 @@ def test_nothing_that_a_dependency_needs_is_left_unpinned():
 
 def test_every_pin_can_be_installed_by_the_oldest_python():
     # Debian 12 has 3.11.2; a pin that asks for 3.11.5 cannot be installed there.
-    oldest = ".".join(map(str, run.OLDEST_PYTHON)) + ".0"
+    oldest = ".".join(map(str, environment.OLDEST_PYTHON)) + ".0"
     here = [d for d in distributions() if PINS.get(canonicalize_name(d.name)) == d.version]
     assert len(here) > len(RUNTIME)
     asked = {d.name: d.metadata.get("Requires-Python") or "" for d in here}
@@ -108,7 +110,7 @@ def test_programs_hold_no_pin_of_their_own(path):
 
 
 def test_the_oldest_python_is_the_same_everywhere():
-    oldest = ".".join(map(str, run.OLDEST_PYTHON))
+    oldest = ".".join(map(str, environment.OLDEST_PYTHON))
     assert PROJECT["requires-python"] == f">={oldest}"
     assert f"python={oldest}" in CONDA["dependencies"]
     for path in (ROOT / ".github" / "workflows").glob("*.yml"):
@@ -135,7 +137,11 @@ def test_a_fresh_environment_can_install_the_pip_section(tmp_path):
         stderr=subprocess.STDOUT,
         encoding="utf-8",
     )
-    if done.returncode and "network" in run.explain(done.stdout) and not os.environ.get("CI"):
+    if (
+        done.returncode
+        and "network" in environment.explain(done.stdout)
+        and not os.environ.get("CI")
+    ):
         pytest.skip("needs the network")
     assert done.returncode == 0, done.stdout[-2000:]
     report = json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))

@@ -2,14 +2,13 @@
 
 import re
 import tomllib
-from pathlib import Path
 
 import pytest
 import yaml
 
-import run
+from tools import environment
 
-ROOT = Path(run.__file__).parent
+ROOT = environment.ROOT
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 ADDRESS = PROJECT["urls"]["Repository"]
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))

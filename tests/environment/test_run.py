@@ -2,6 +2,7 @@
 
 import ast
 import errno
+import json
 import os
 import re
 import shutil
@@ -11,12 +12,14 @@ import sys
 import time
 import urllib.request
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 import run
+from tools import environment
 
-ROOT = Path(run.__file__).parent
+ROOT = environment.ROOT
 POSIX = os.name == "posix"
 
 
@@ -33,15 +36,16 @@ def started(*arguments, **variables):
     return done.returncode, done.stdout, done.stderr
 
 
-def stand_in(monkeypatch, name, action):
-    """Let the command of this name do `action` instead."""
+def stand_in(**functions):
+    """What a command sets up and starts programs with, some of it replaced."""
+    return SimpleNamespace(**{**vars(environment), **functions})
 
-    def command(options, extra):
-        """a stand-in"""
-        action()
 
-    command.__name__ = name
-    monkeypatch.setattr(run, name, command)
+def raising(error):
+    def set_up(*arguments):
+        raise error
+
+    return stand_in(set_up=set_up)
 
 
 # --- The face it shows ----------------------------------------------------------------------------
@@ -59,119 +63,148 @@ def test_an_unknown_command_is_refused():
     assert code != 0 and "invalid choice: 'lag'" in said and "Traceback" not in said
 
 
-@pytest.mark.parametrize("path", ["run.py", "tools/__init__.py", "tools/browser.py"])
+@pytest.mark.parametrize(
+    "path",
+    ["run.py", *(f"tools/{name}.py" for name in ("__init__", "browser", "environment", "files"))],
+)
 def test_an_old_python_can_read_far_enough_to_be_told(path):
     ast.parse((ROOT / path).read_text(encoding="utf-8"), feature_version=(3, 8))
 
 
 @pytest.mark.parametrize("version", [(2, 7, 18), (3, 8, 18), (3, 10, 13)])
 def test_a_python_that_is_too_old_is_told_so(version):
-    with pytest.raises(run.Stop, match=r"Python {}\.{}, and .* needs 3\.11".format(*version)):
-        run.check_python(version)
+    with pytest.raises(
+        environment.Stop, match=r"Python {}\.{}, and .* needs 3\.11".format(*version)
+    ):
+        environment.check_python(version)
 
 
 @pytest.mark.parametrize("version", [(3, 11, 0), (3, 12, 1), (4, 0, 0)])
 def test_a_python_that_is_new_enough_may_go_on(version):
-    run.check_python(version)
+    environment.check_python(version)
 
 
 # --- Set-up ---------------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def project(tmp_path, monkeypatch):
+class Project:
     """A copy of what set-up reads, with steps that are written down instead of run."""
-    for name in ("pyproject.toml", "constraints.txt"):
-        shutil.copy(ROOT / name, tmp_path)
-    steps = []
 
-    def attempt(title, command, log, hopeless=None):
-        steps.append(command)
+    def __init__(self, folder):
+        self.folder, self.steps = folder, []
+        for name in ("pyproject.toml", "constraints.txt"):
+            shutil.copy(ROOT / name, folder)
+
+    def attempt(self, title, command, log, hopeless=None):
+        self.steps.append(command)
         if "venv" in command:
             python = Path(command[-1]) / ("Scripts/python.exe" if not POSIX else "bin/python")
             python.parent.mkdir(parents=True)
             python.write_text("an interpreter")
         return 0, ""
 
-    monkeypatch.setattr(run, "ROOT", tmp_path)
-    monkeypatch.setattr(run, "attempt", attempt)
-    monkeypatch.setattr(run, "works", lambda python: python.is_file())
-    return tmp_path, steps
+    def set_up(self, extras=(), versions="pinned", run=None):
+        return environment.set_up(
+            list(extras),
+            versions,
+            root=self.folder,
+            run=run or self.attempt,
+            works=lambda python: python.is_file(),
+        )
+
+
+@pytest.fixture
+def project(tmp_path):
+    return Project(tmp_path)
 
 
 def test_the_second_run_skips_set_up(project):
-    folder, steps = project
-    first = run.set_up([])
-    assert len(steps) == 4  # environment, torch, the rest, JupyterLab's question
-    assert run.set_up([]) == first and Path(first).is_relative_to(folder / ".venv")
-    assert len(steps) == 4
+    first = project.set_up()
+    assert len(project.steps) == 3  # environment, torch, the rest
+    assert project.set_up() == first and Path(first).is_relative_to(project.folder / ".venv")
+    assert len(project.steps) == 3
+
+
+def test_a_learner_gets_what_the_lessons_need_and_nothing_else(project):
+    project.set_up()
+    assert project.steps[-1][-2:] == ["-e", "."]
 
 
 def test_tests_add_to_the_environment_of_the_lab_and_serve_it(project):
-    _, steps = project
-    run.set_up([])
-    run.set_up(["test"])
-    assert len(steps) == 7 and ".[test]" in steps[5]  # the environment itself stays
-    run.set_up([])
-    assert len(steps) == 7
+    project.set_up()
+    project.set_up(["test"])
+    assert len(project.steps) == 5 and ".[test]" in project.steps[4]  # the environment stays
+    project.set_up()
+    assert len(project.steps) == 5
 
 
-@pytest.mark.parametrize("name", ["pyproject.toml", "constraints.txt"])
-def test_a_change_of_either_file_sets_up_again(project, name):
-    folder, steps = project
-    run.set_up([])
-    with open(folder / name, "a", encoding="utf-8") as file:
+def test_a_group_that_was_installed_once_is_not_forgotten(project):
+    project.set_up(["site"])
+    project.set_up(["units"])
+    assert ".[site,units]" in project.steps[-1]
+    project.set_up(["site", "units"])
+    assert len(project.steps) == 5
+
+
+def test_jupyterlab_and_nbgrader_are_told_not_to_greet_with_questions_and_warnings(project):
+    project.set_up()
+    settings = project.folder / ".venv" / "etc" / "jupyter"
+    page = json.loads((settings / "labconfig" / "page_config.json").read_text(encoding="utf-8"))
+    assert page["disabledExtensions"] == {"@jupyterlab/apputils-extension:announcements": True}
+    assert (settings / "nbgrader_config.py").is_file()
+
+
+@pytest.mark.parametrize("name", ["pyproject.toml", "constraints.txt", "grading/pyproject.toml"])
+def test_a_change_of_what_decides_the_environment_sets_up_again(project, name):
+    (project.folder / "grading").mkdir()
+    project.set_up()
+    with open(project.folder / name, "a", encoding="utf-8") as file:
         file.write("# changed\n")
-    run.set_up([])
-    assert len(steps) == 7
+    project.set_up()
+    assert len(project.steps) == 5
 
 
-def test_a_moved_project_is_installed_again(project, monkeypatch):
-    folder, steps = project
-    run.set_up([])
-    moved = folder.with_name(folder.name + " moved")
-    folder.rename(moved)
-    monkeypatch.setattr(run, "ROOT", moved)
-    run.set_up([])
-    assert len(steps) == 7
+def test_a_moved_project_is_installed_again(project):
+    project.set_up()
+    moved = project.folder.with_name(project.folder.name + " moved")
+    project.folder.rename(moved)
+    project.folder = moved
+    project.set_up()
+    assert len(project.steps) == 5
 
 
-@pytest.mark.parametrize("number", [1, 2, 3, 4])
+@pytest.mark.parametrize("number", [1, 2, 3])
 @pytest.mark.parametrize("trouble", [KeyboardInterrupt(), OSError(), None], ids=repr)
 def test_set_up_that_did_not_end_is_repaired_by_the_next_run(project, number, trouble):
-    folder, steps = project
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(run, "attempt", troubled(run.attempt, number, trouble))
-        with pytest.raises(type(trouble) if trouble else run.Stop):
-            run.set_up([])
-    assert not (folder / ".venv" / "setup.stamp").exists()
-    steps.clear()
-    run.set_up([])
-    assert len(steps) == (4 if number == 1 else 3)  # an environment that was made is kept
-    run.set_up([])
-    assert len(steps) == (4 if number == 1 else 3)
+    with pytest.raises(type(trouble) if trouble else environment.Stop):
+        project.set_up(run=troubled(project.attempt, number, trouble))
+    assert not (project.folder / ".venv" / "setup.stamp").exists()
+    project.steps.clear()
+    project.set_up()
+    again = 3 if number == 1 else 2  # an environment that was made is kept
+    assert len(project.steps) == again
+    project.set_up()
+    assert len(project.steps) == again
 
 
 def test_an_interrupted_update_is_not_taken_for_the_old_environment(project):
-    folder, steps = project
-    run.set_up([])
-    tested = (folder / "constraints.txt").read_text(encoding="utf-8")
-    (folder / "constraints.txt").write_text("torch==7.8.9\n", encoding="utf-8")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(run, "attempt", troubled(run.attempt, 3, KeyboardInterrupt()))
-        with pytest.raises(KeyboardInterrupt):
-            run.set_up([])
-    (folder / "constraints.txt").write_text(tested, encoding="utf-8")
-    steps.clear()
-    run.set_up([])
-    assert len(steps) == 3
+    constraints = project.folder / "constraints.txt"
+    project.set_up()
+    tested = constraints.read_text(encoding="utf-8")
+    constraints.write_text("torch==7.8.9\n", encoding="utf-8")
+    with pytest.raises(KeyboardInterrupt):
+        project.set_up(run=troubled(project.attempt, 3, KeyboardInterrupt()))
+    constraints.write_text(tested, encoding="utf-8")
+    project.steps.clear()
+    project.set_up()
+    assert len(project.steps) == 2
 
 
 def troubled(healthy, number, trouble):
     """An `attempt` whose step of this number raises `trouble`, or fails where that is None."""
 
     def attempt(title, command, log, hopeless=None):
-        if not title.startswith(f"{number}/4"):
+        if not title.startswith(f"{number}/3"):
             return healthy(title, command, log, hopeless)
         if trouble:
             raise trouble
@@ -181,81 +214,75 @@ def troubled(healthy, number, trouble):
 
 
 def test_a_half_made_environment_is_made_anew(project):
-    folder, steps = project
-    (folder / ".venv" / "bin").mkdir(parents=True)
-    (folder / ".venv" / "left_over").write_text("")
-    run.set_up([])
-    assert not (folder / ".venv" / "left_over").exists()
-    assert "venv" in steps[0]
+    venv = project.folder / ".venv"
+    (venv / "bin").mkdir(parents=True)
+    (venv / "left_over").write_text("")
+    project.set_up()
+    assert not (venv / "left_over").exists()
+    assert "venv" in project.steps[0]
 
 
 def test_each_end_of_the_ranges_has_its_own_environment(project):
-    folder, steps = project
-    run.set_up(["test"], "lowest")
-    run.set_up(["test"], "newest")
-    assert len(steps) == 8
-    assert not (folder / ".venv").exists()
+    project.set_up(["test"], "lowest")
+    project.set_up(["test"], "newest")
+    assert len(project.steps) == 6
+    assert not (project.folder / ".venv").exists()
 
 
-def test_lock_writes_what_it_froze_to_every_place(project, monkeypatch):
-    folder, _ = project
+def test_lock_writes_what_it_froze_to_every_place(project):
+    folder = project.folder
     (folder / "binder").mkdir()
     shutil.copy(ROOT / "environment.yml", folder)
     shutil.copy(ROOT / "environment.yml", folder / "binder")
-    lines = run.read(folder / "constraints.txt").splitlines(keepends=True)
+    lines = environment.read(folder / "constraints.txt").splitlines(keepends=True)
     header = "".join(line for line in lines if line.startswith("#"))
-    names = re.findall(r"- (\S+)==", run.read(folder / "environment.yml"))
+    names = re.findall(r"- (\S+)==", environment.read(folder / "environment.yml"))
     frozen = "".join(f"{name}==99.{i}\n" for i, name in enumerate(names))
     frozen = re.sub(r"^torch==.*", r"\g<0>+cpu", frozen, flags=re.M)
-    answer = subprocess.CompletedProcess([], 0, stdout=frozen)
-    monkeypatch.setattr(run.subprocess, "run", lambda *args, **options: answer)
-    assert run.main(["lock"]) == 0
-    assert run.read(folder / "constraints.txt") == header + frozen.replace("+cpu", "")
-    written = run.read(folder / "environment.yml")
+    run.pin(frozen, folder)
+    assert environment.read(folder / "constraints.txt") == header + frozen.replace("+cpu", "")
+    written = environment.read(folder / "environment.yml")
     assert re.findall(r"==(\S+)", written) == [f"99.{i}" for i in range(len(names))]
-    assert run.read(folder / "binder" / "environment.yml") == written
+    assert environment.read(folder / "binder" / "environment.yml") == written
 
 
 def test_lowest_turns_every_bound_into_a_pin():
-    lowest = run.requirements(["test"], "lowest")
+    lowest = environment.requirements(["units"], "lowest")
     *pinned, _, project = lowest
-    assert project == ".[test]" and all(re.fullmatch(r"[\w-]+==[\d.]+", text) for text in pinned)
+    assert project == ".[units]" and all(re.fullmatch(r"[\w-]+==[\d.]+", text) for text in pinned)
     assert {text.split("==")[0] for text in pinned} > {"numpy", "torch", "pytest"}
 
 
 def test_newest_ignores_the_constraints():
-    torch, *course = run.requirements(["test"], "newest")
+    torch, *course = environment.requirements(["test"], "newest")
     assert torch.startswith("torch>=") and course == ["-e", ".[test]"]
 
 
 def test_newest_is_made_anew_each_time(project):
-    _, steps = project
-    run.set_up(["test"], "newest")
-    run.set_up(["test"], "newest")
-    assert len(steps) == 8
+    project.set_up(["test"], "newest")
+    project.set_up(["test"], "newest")
+    assert len(project.steps) == 6
 
 
 def test_torch_is_pinned_by_the_constraints_alone(project):
-    folder, steps = project
-    (folder / "constraints.txt").write_text("torch==7.8.9\n", encoding="utf-8")
-    run.set_up([])
-    assert "torch==7.8.9" in steps[1] and "--no-deps" in steps[1]
+    (project.folder / "constraints.txt").write_text("torch==7.8.9\n", encoding="utf-8")
+    project.set_up()
+    assert "torch==7.8.9" in project.steps[1] and "--no-deps" in project.steps[1]
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only there two builds exist")
-def test_torch_comes_from_the_usual_index_where_the_cpu_index_fails(project, monkeypatch):
-    healthy, asked = run.attempt, []
+def test_torch_comes_from_the_usual_index_where_the_cpu_index_fails(project):
+    asked = []
 
     def no_cpu_index(title, command, log, hopeless=None):
         asked.append(command)
-        if run.CPU_INDEX in command:
+        if environment.CPU_INDEX in command:
             return 1, NO_NETWORK
-        return healthy(title, command, log, hopeless)
+        return project.attempt(title, command, log, hopeless)
 
-    monkeypatch.setattr(run, "attempt", no_cpu_index)
-    run.set_up([])
-    torch = [command for command in asked if any(map(run.is_torch, command))]
-    assert [run.CPU_INDEX in command for command in torch[:2]] == [True, False]
+    project.set_up(run=no_cpu_index)
+    torch = [command for command in asked if any(map(environment.is_torch, command))]
+    assert [environment.CPU_INDEX in command for command in torch[:2]] == [True, False]
 
 
 def test_a_package_that_pip_did_not_finish_is_forgotten(tmp_path):
@@ -265,18 +292,18 @@ def test_a_package_that_pip_did_not_finish_is_forgotten(tmp_path):
         (packages / f"{name}-1.0.dist-info" / "METADATA").write_text(f"Name: {name}")
     (packages / "whole-1.0.dist-info" / "INSTALLER").write_text("pip")
     (packages / "~alf").mkdir()
-    run.forget_half_installed(tmp_path)
+    environment.forget_half_installed(tmp_path)
     assert [path.name for path in packages.iterdir()] == ["whole-1.0.dist-info"]
 
 
 def test_an_interpreter_works_if_it_is_ours_and_has_pip(tmp_path):
-    assert not run.works(tmp_path / "bin" / "python")
+    assert not environment.is_ours(tmp_path / "bin" / "python")
     bare = tmp_path / "bare"
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(bare)], check=True)
     python = bare / ("bin/python" if POSIX else "Scripts/python.exe")
-    assert python.is_file() and not run.works(python)
+    assert python.is_file() and not environment.is_ours(python)
     if (ROOT / ".venv").exists() and Path(sys.prefix) == ROOT / ".venv":
-        assert run.works(Path(sys.executable))
+        assert environment.is_ours(Path(sys.executable))
 
 
 @pytest.mark.skipif(not POSIX, reason="a script stands in for an interpreter")
@@ -284,7 +311,7 @@ def test_an_interpreter_of_another_version_does_not_work(tmp_path):
     other = tmp_path / "python"
     other.write_text("#!/bin/sh\necho 3 9\n")
     other.chmod(0o755)
-    assert not run.works(other)
+    assert not environment.is_ours(other)
 
 
 @pytest.mark.slow
@@ -304,7 +331,7 @@ def test_a_first_run_without_a_network_says_so_and_leaves_no_stamp(tmp_path):
     assert done.returncode == 1
     (sentence,) = done.stderr.split("\n")[1:-1]
     assert "the network cannot be reached" in sentence and "setup.log" in sentence
-    assert "1/4" in done.stdout and "2/4" in done.stdout
+    assert "1/3" in done.stdout and "2/3" in done.stdout
     assert not (tmp_path / ".venv" / "setup.stamp").exists()
     assert "torch" in (tmp_path / ".venv" / "setup.log").read_text(encoding="utf-8")
 
@@ -315,24 +342,26 @@ def test_a_first_run_without_a_network_says_so_and_leaves_no_stamp(tmp_path):
 def test_a_step_shows_its_title_keeps_its_output_and_returns_its_code(tmp_path, capsys):
     log = tmp_path / "log"
     code = "import sys; print('é'); print('why', file=sys.stderr); sys.exit(3)"
-    assert run.attempt("1/1 a title", [sys.executable, "-c", code], log) == (3, "é\nwhy\n")
+    assert environment.attempt("1/1 a title", [sys.executable, "-c", code], log) == (3, "é\nwhy\n")
     assert log.read_text(encoding="utf-8").endswith("é\nwhy\n")
     assert "1/1 a title" in capsys.readouterr().out
 
 
 def test_a_step_without_hope_is_ended_at_once_and_leaves_nothing_behind(tmp_path):
     code = "import tempfile as t, time; print(t.mkdtemp(), 'in vain', flush=True); time.sleep(600)"
-    ended, output = run.attempt("1/1", [sys.executable, "-c", code], tmp_path / "log", "in vain")
+    ended, output = environment.attempt(
+        "1/1", [sys.executable, "-c", code], tmp_path / "log", "in vain"
+    )
     assert ended != 0 and output.endswith(" in vain\n")
     assert "descent-" in output and not Path(output.removesuffix(" in vain\n")).exists()
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs a device that is always full")
-def test_a_log_on_a_full_disk_becomes_the_sentence_about_the_disk(monkeypatch, capsys):
+def test_a_log_on_a_full_disk_becomes_the_sentence_about_the_disk(capsys):
     command = [sys.executable, "-c", "print('x' * 100_000)"]
-    stand_in(monkeypatch, "lab", lambda: run.attempt("1/1", command, Path("/dev/full")))
-    assert run.main(["lab"]) == 1
-    assert capsys.readouterr().err.strip() == f"run.py: {run.DISK_FULL}"
+    full = stand_in(set_up=lambda extras: environment.attempt("1/1", command, Path("/dev/full")))
+    assert run.main(["lab"], full) == 1
+    assert capsys.readouterr().err.strip() == f"run.py: {environment.DISK_FULL}"
 
 
 @pytest.mark.parametrize(
@@ -354,46 +383,97 @@ def test_a_log_on_a_full_disk_becomes_the_sentence_about_the_disk(monkeypatch, c
     ],
 )
 def test_progress_names_what_pip_is_at(line, words):
-    assert run.doing(line) == words
+    assert environment.doing(line) == words
 
 
-def test_lab_opens_the_first_lesson_with_the_project_as_root(monkeypatch):
+def test_lab_opens_the_first_lesson_with_the_project_as_root():
     commands = []
-    monkeypatch.setattr(run, "set_up", lambda extras: "python")
-    monkeypatch.setattr(run, "hand_over", commands.append)
-    assert run.main(["lab", "--no-browser"]) == 0
+    do = stand_in(set_up=lambda extras: f"python for {extras}", hand_over=commands.append)
+    assert run.main(["lab", "--no-browser"], do) == 0
     (command,) = commands
+    assert command[0] == "python for []"
     assert f"--ServerApp.root_dir={ROOT}" in command
     assert "--LabApp.default_url=/lab/tree/notebooks/00_start_here.ipynb" in command
     assert command[-1] == "--no-browser"
 
 
-def test_tests_end_in_one_pytest_with_the_readers_own_arguments(monkeypatch):
-    calls = []
-    monkeypatch.setattr(run, "set_up", lambda extras, versions: f"{versions} python")
-    monkeypatch.setattr(run, "get_browser", lambda python: None)
-    monkeypatch.setattr(run, "hand_over", lambda command, **env: calls.append((command, env)))
-    assert run.main(["test", "--newest", "-k", "optimizers", "-x"]) == 0
-    ((command, variables),) = calls
+@pytest.fixture
+def calls():
+    """What `run.py test` starts: `calls.of(arguments)` gives command, variables and groups."""
+    seen = []
+
+    def set_up(extras, versions):
+        seen.append(extras)
+        return f"{versions} python"
+
+    do = stand_in(
+        set_up=set_up,
+        get_browser=lambda python: seen.append("browser"),
+        hand_over=lambda command, **more: seen.append((command, more)),
+    )
+
+    def of(*arguments):
+        seen.clear()
+        assert run.main(["test", *arguments], do) == 0
+        return seen
+
+    return of
+
+
+def test_tests_end_in_one_pytest_with_the_readers_own_arguments(calls):
+    groups, browser, (command, variables) = calls("--newest", "-k", "optimizers", "-x")
+    assert groups == environment.groups() and browser == "browser"
     assert command[:3] == ["newest python", "-m", "pytest"] and "--nbval" in command
     assert command[-3:] == ["-k", "optimizers", "-x"]
     assert variables == {"OMP_NUM_THREADS": "1"}
-    assert run.main(["test", "--lowest"]) == 0
-    assert run.NOT_OURS == calls[-1][0][-2:] and run.NOT_OURS[0] not in command
+    lowest = calls("--lowest")[-1][0]
+    assert run.NOT_OURS == lowest[-2:] and run.NOT_OURS[0] not in command
+
+
+def test_quick_tests_install_less_need_no_browser_and_run_no_notebook(calls):
+    groups, (command, _) = calls("--quick", "-k", "adam")
+    assert groups == ["lint", "units"] and "--nbval" not in command
+    assert command[-2:] == ["-k", "adam"] and set(run.QUICK) <= set(command)
+
+
+def test_quick_tests_of_a_named_file_are_those_of_that_file(calls):
+    _, (command, _) = calls("--quick", f"{__file__}::test_x")
+    assert not set(run.QUICK) & set(command) and set(run.QUICKLY) <= set(command)
+
+
+def test_quick_tests_come_from_every_room_of_the_package_and_none_is_slow():
+    command = [sys.executable, "-m", "pytest", *run.QUICK, *run.QUICKLY]
+    done = subprocess.run(
+        [*command, "--collect-only", "-q", "-p", "no:cacheprovider"],
+        cwd=ROOT,
+        capture_output=True,
+        encoding="utf-8",
+    )
+    assert done.returncode == 0, done.stdout[-2000:]
+    collected = {line.split("::")[0] for line in done.stdout.splitlines() if "::" in line}
+    units = {
+        path.relative_to(ROOT).as_posix() for path in ROOT.glob("tests/course_utils/**/test_*.py")
+    }
+    assert units <= collected
+    assert not [name for name in collected if "browser" in name or name.endswith(".ipynb")]
+    assert "test_lab_serves_the_course" not in done.stdout
 
 
 def test_to_hand_over_is_to_become_the_program_with_its_exit_code():
-    code = "import run, sys; run.hand_over([sys.executable, '-c', 'import sys; sys.exit(7)'])"
+    code = (
+        "from tools.environment import hand_over; import sys\n"
+        "hand_over([sys.executable, '-c', 'import sys; sys.exit(7)'])"
+    )
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 7
 
 
-def test_without_a_browser_playwright_is_asked_and_one_line_says_what_to_do(
-    monkeypatch, capsys, tmp_path
-):
+def test_without_a_browser_playwright_is_asked_and_one_line_says_what_to_do(capsys, tmp_path):
     asked = []
-    monkeypatch.setattr(run, "find_browser", lambda: None)
-    monkeypatch.setattr(run, "attempt", lambda title, command, log: asked.append(command))
-    run.get_browser(str(tmp_path / "bin" / "python"))
+    environment.get_browser(
+        str(tmp_path / "bin" / "python"),
+        find=lambda: None,
+        run=lambda title, command, log: asked.append(command),
+    )
     assert asked[0][1:] == ["-m", "playwright", "install", "chromium"]
     said = capsys.readouterr().out
     assert said.count("\n") == 1 and "DESCENT_BROWSER" in said
@@ -403,11 +483,11 @@ def test_without_a_browser_playwright_is_asked_and_one_line_says_what_to_do(
 @pytest.mark.skipif(not POSIX, reason="ends the server with a signal")
 @pytest.mark.skipif(
     Path(sys.prefix) != ROOT / ".venv"
-    or not run.is_current(ROOT / ".venv" / "setup.stamp", run.stamp_text([])),
+    or not environment.is_current(ROOT / ".venv" / "setup.stamp", environment.stamp_text([])),
     reason="these tests were not started by `run.py test`, so lab would have to set up first",
 )
 def test_lab_serves_the_course(tmp_path):
-    port = run.next_free_port(9300)
+    port = environment.next_free_port(9300)
     address = f"http://127.0.0.1:{port}/lab/tree/{run.FIRST_PAGE}"
     server = subprocess.Popen(
         [sys.executable, str(ROOT / "run.py"), "lab", "--port", str(port), "--no-browser"]
@@ -420,7 +500,7 @@ def test_lab_serves_the_course(tmp_path):
     )
     try:
         until = time.monotonic() + 60
-        while run.is_free(port):
+        while environment.is_free(port):
             assert server.poll() is None and time.monotonic() < until, "JupyterLab did not start"
             time.sleep(0.2)
         with urllib.request.urlopen(address, timeout=30) as answer:
@@ -481,7 +561,7 @@ package using the following command.
     ],
 )
 def test_a_failed_installation_is_explained_in_one_sentence(output, cause):
-    sentence = run.explain(output)
+    sentence = environment.explain(output)
     assert cause in sentence and "\n" not in sentence
 
 
@@ -494,24 +574,15 @@ def test_a_failed_installation_is_explained_in_one_sentence(output, cause):
         (errno.EIO, "the system refused"),
     ],
 )
-def test_an_error_of_the_system_is_one_sentence_without_a_traceback(
-    monkeypatch, capsys, number, cause
-):
-    def refused():
-        raise OSError(number, os.strerror(number), "constraints.txt")
-
-    stand_in(monkeypatch, "build", refused)
-    assert run.main(["build"]) == 1
+def test_an_error_of_the_system_is_one_sentence_without_a_traceback(capsys, number, cause):
+    refused = OSError(number, os.strerror(number), "constraints.txt")
+    assert run.main(["build"], raising(refused)) == 1
     said = capsys.readouterr().err.strip()
     assert cause in said and "\n" not in said
 
 
-def test_ctrl_c_says_how_to_go_on(monkeypatch, capsys):
-    def interrupted():
-        raise KeyboardInterrupt
-
-    stand_in(monkeypatch, "lab", interrupted)
-    assert run.main(["lab"]) == 130
+def test_ctrl_c_says_how_to_go_on(capsys):
+    assert run.main(["lab"], raising(KeyboardInterrupt())) == 130
     assert "run the same command again" in capsys.readouterr().err
 
 
@@ -533,12 +604,12 @@ def test_a_port_in_use_is_one_sentence_before_any_set_up(taken_port):
 
 
 def test_without_a_wish_the_next_free_port_is_taken(taken_port):
-    assert not run.is_free(taken_port)
-    port = run.next_free_port(taken_port)
-    assert port > taken_port and run.is_free(port)
+    assert not environment.is_free(taken_port)
+    port = environment.next_free_port(taken_port)
+    assert port > taken_port and environment.is_free(port)
 
 
 def test_a_browser_that_does_not_exist_is_named(monkeypatch):
     monkeypatch.setenv("DESCENT_BROWSER", "no-such-browser")
-    with pytest.raises(run.Stop, match="DESCENT_BROWSER is 'no-such-browser'"):
-        run.get_browser(sys.executable)
+    with pytest.raises(environment.Stop, match="DESCENT_BROWSER is 'no-such-browser'"):
+        environment.get_browser(sys.executable)

@@ -5,6 +5,7 @@ import re
 import subprocess
 import zipfile
 from datetime import UTC, datetime
+from types import SimpleNamespace
 
 import pytest
 
@@ -219,11 +220,12 @@ def test_every_command_in_the_guides_is_one():
     assert {"release", "archive", "collect", "grade", "feedback", "export"} <= said <= known
 
 
-def test_run_py_hands_over_to_the_commands(monkeypatch):
+def test_run_py_hands_over_to_the_commands():
     handed = []
-    monkeypatch.setattr(run, "set_up", lambda extras: handed.append(extras) or "python")
-    monkeypatch.setattr(run, "hand_over", lambda command, **variables: handed.append(command))
-    run.main(["homework", "grade", "hw01", "--workers", "2"])
+    do = SimpleNamespace(
+        set_up=lambda extras: handed.append(extras) or "python", hand_over=handed.append
+    )
+    assert run.main(["homework", "grade", "hw01", "--workers", "2"], do) == 0
     assert handed == [
         ["grading"],
         ["python", "-m", "grading", "grade", "hw01", "--workers", "2"],
