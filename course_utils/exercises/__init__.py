@@ -7,6 +7,7 @@ compare with from a file (`table`), because the code behind them stays with the
 instructor.
 """
 
+from course_utils.exercises.edits import Edit
 from course_utils.exercises.engine import Diagnosis, Exercise
 
-__all__ = ["Diagnosis", "Exercise"]
+__all__ = ["Diagnosis", "Edit", "Exercise"]

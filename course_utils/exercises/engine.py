@@ -22,6 +22,8 @@ from typing import Any
 
 import numpy as np
 
+from course_utils.exercises.edits import Edit, edited
+
 __all__ = ["Diagnosis", "Exercise", "Trial"]
 
 TRIES = 24  # fresh inputs for each check
@@ -64,16 +66,26 @@ class Exercise:
     reference : a right implementation.
     inputs : ``inputs(rng)`` draws the arguments of one call, a tuple; rounded numbers
         are easier to read when an input is shown.
-    mistakes : ``{name: (wrong implementation, sentence)}``. The sentence says what the
-        learner did and what that does; it must not say the solution.
+    mistakes : ``{name: (wrong implementation, sentence)}``, or ``{name: Edit(sentence, …)}``.
+        The sentence says what the learner did and what that does; it must not say the
+        solution. Of two that give the same, the first is named.
     tolerance : how far a result may be from the reference, relative to its largest entry.
     """
 
     name: str
     reference: Callable
     inputs: Callable[[np.random.Generator], tuple]
-    mistakes: Mapping[str, tuple[Callable, str]] = field(default_factory=dict)
+    mistakes: Mapping[str, Any] = field(default_factory=dict)
     tolerance: float = 1e-6
+
+    def __post_init__(self) -> None:
+        known = {
+            name: (edited(self.reference, *mistake.changes), mistake.sentence)
+            if isinstance(mistake, Edit)
+            else mistake
+            for name, mistake in self.mistakes.items()
+        }
+        object.__setattr__(self, "mistakes", known)
 
     def check(self, function: Callable, rng: np.random.Generator | None = None) -> None:
         """Print the diagnosis of `function`. Whatever it raises, the notebook goes on.
