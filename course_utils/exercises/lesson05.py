@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from course_utils.exercises.engine import Exercise
+from course_utils.exercises import Edit, Exercise
 
 __all__ = ["momentum_step", "rmsprop_step", "adam_step"]
 
@@ -13,20 +13,9 @@ def _vector(rng, low=0.2, high=2.0):
 
 
 def _momentum(x, v, g, rate, mu):
-    v = mu * v + g
-    return x - rate * v, v
-
-
-def _with_v(v_of, x_of=lambda x, v, new, g, rate, mu: x - rate * new):
-    def step(x, v, g, rate, mu):
-        new = v_of(v, g, rate, mu)
-        return x_of(x, v, new, g, rate, mu), new
-
-    return step
-
-
-def _right_v(v, g, rate, mu):
-    return mu * v + g
+    v_new = mu * v + g
+    x_new = x - rate * v_new
+    return x_new, v_new
 
 
 momentum_step = Exercise(
@@ -40,74 +29,62 @@ momentum_step = Exercise(
         round(rng.uniform(0.5, 0.9), 2),
     ),
     mistakes={
-        "old velocity": (
-            _with_v(_right_v, lambda x, v, new, g, rate, mu: x - rate * v),
+        "old velocity": Edit(
             "x moves with the old v. Update v first, then move x with the new one.",
+            ("rate * v_new", "rate * v"),
         ),
-        "gradient only": (
-            _with_v(_right_v, lambda x, v, new, g, rate, mu: x - rate * g),
+        "gradient only": Edit(
             "x moves along the gradient alone: v is computed, but not used.",
+            ("rate * v_new", "rate * g"),
         ),
-        "look-ahead": (
-            _with_v(_right_v, lambda x, v, new, g, rate, mu: x - rate * (g + mu * new)),
+        "look-ahead": Edit(
             "this is Nesterov's step, which comes later. Here x moves by η v.",
+            ("rate * v_new", "rate * (g + mu * v_new)"),
         ),
-        "rate inside": (
-            _with_v(
-                lambda v, g, rate, mu: mu * v - rate * g, lambda x, v, new, g, rate, mu: x + new
-            ),
+        "rate inside": Edit(
             "this is the textbook form, with η inside v. It is right too, "
             "but the formula above keeps η outside.",
+            ("mu * v + g", "mu * v - rate * g"),
+            ("x - rate * v_new", "x + v_new"),
         ),
-        "rate twice": (
-            _with_v(lambda v, g, rate, mu: mu * v + rate * g),
+        "rate twice": Edit(
             "the rate comes in twice: in v and in the step. Leave it out of v.",
+            ("mu * v + g", "mu * v + rate * g"),
         ),
-        "no rate": (
-            _with_v(_right_v, lambda x, v, new, g, rate, mu: x - new),
-            "the step lacks the learning rate.",
-        ),
-        "average": (
-            _with_v(lambda v, g, rate, mu: mu * v + (1 - mu) * g),
+        "no rate": Edit("the step lacks the learning rate.", ("rate * v_new", "v_new")),
+        "average": Edit(
             "you take an average of v and g, with 1 − μ. The formula adds the whole g.",
+            ("mu * v + g", "mu * v + (1 - mu) * g"),
         ),
-        "no friction": (
-            _with_v(lambda v, g, rate, mu: v + g),
-            "μ is missing: nothing slows v down.",
+        "no friction": Edit("μ is missing: nothing slows v down.", ("mu * v + g", "v + g")),
+        "friction on g": Edit(
+            "μ stands at the gradient. It belongs to the old v.", ("mu * v + g", "v + mu * g")
         ),
-        "friction on g": (
-            _with_v(lambda v, g, rate, mu: v + mu * g),
-            "μ stands at the gradient. It belongs to the old v.",
-        ),
-        "uphill": (
-            _with_v(_right_v, lambda x, v, new, g, rate, mu: x + rate * new),
+        "uphill": Edit(
             "x moves uphill: v points along the gradient, so subtract η v.",
+            ("x - rate * v_new", "x + rate * v_new"),
         ),
-        "v minus g": (
-            _with_v(lambda v, g, rate, mu: mu * v - g),
-            "the gradient has the wrong sign in v.",
-        ),
-        "old v back": (
-            lambda x, v, *rest: (_momentum(x, v, *rest)[0], v),
+        "v minus g": Edit("the gradient has the wrong sign in v.", ("mu * v + g", "mu * v - g")),
+        "old v back": Edit(
             "x is right, but you give the old v back. The next step needs the new one.",
+            ("return x_new, v_new", "return x_new, v"),
         ),
-        "order": (lambda *a: _momentum(*a)[::-1], "x and v are in the wrong order: return x, v."),
-        "x only": (
-            lambda *a: _momentum(*a)[0],
+        "order": Edit(
+            "x and v are in the wrong order: return x, v.",
+            ("return x_new, v_new", "return v_new, x_new"),
+        ),
+        "x only": Edit(
             "only x comes back. The next step needs v as well: return x, v.",
+            ("return x_new, v_new", "return x_new"),
         ),
     },
 )
 
 
-def _rmsprop(x, s, g, rate, rho, eps, *, keep=None, size=None, step=None):
-    new = (keep or (lambda s, g, rho: rho * s + (1 - rho) * g**2))(s, g, rho)
-    length = (size or (lambda s, new, eps: np.sqrt(new) + eps))(s, new, eps)
-    return (step or (lambda x, g, rate, length: x - rate * g / length))(x, g, rate, length), new
-
-
-def _wrong_rmsprop(**changes):
-    return lambda *arguments: _rmsprop(*arguments, **changes)
+def _rmsprop(x, s, g, rate, rho, eps):
+    s_new = rho * s + (1 - rho) * g**2
+    x_new = x - rate * g / (np.sqrt(s_new) + eps)
+    return x_new, s_new
 
 
 rmsprop_step = Exercise(
@@ -122,70 +99,57 @@ rmsprop_step = Exercise(
         round(rng.uniform(0.1, 0.3), 2),
     ),
     mistakes={
-        "adagrad": (
-            _wrong_rmsprop(keep=lambda s, g, rho: s + g**2),
+        "adagrad": Edit(
             "this is still AdaGrad: s only grows. Let it forget, with ρ.",
+            ("rho * s + (1 - rho) * g**2", "s + g**2"),
         ),
-        "no 1 − rho": (
-            _wrong_rmsprop(keep=lambda s, g, rho: rho * s + g**2),
+        "no 1 − rho": Edit(
             "the new g² counts fully. In an average the two shares add up to 1: ρ and 1 − ρ.",
+            ("(1 - rho) * g**2", "g**2"),
         ),
-        "shares swapped": (
-            _wrong_rmsprop(keep=lambda s, g, rho: (1 - rho) * s + rho * g**2),
+        "shares swapped": Edit(
             "ρ and 1 − ρ are swapped: the old s keeps the share ρ.",
+            ("rho * s + (1 - rho) * g**2", "(1 - rho) * s + rho * g**2"),
         ),
-        "no square": (
-            _wrong_rmsprop(keep=lambda s, g, rho: rho * s + (1 - rho) * np.abs(g)),
-            "s averages |g|. It averages g², and the root comes later.",
+        "no square": Edit(
+            "s averages |g|. It averages g², and the root comes later.", ("g**2", "np.abs(g)")
         ),
-        "old s": (
-            _wrong_rmsprop(size=lambda s, new, eps: np.sqrt(s) + eps),
-            "the step divides by the old s. Update s first.",
+        "old s": Edit(
+            "the step divides by the old s. Update s first.", ("np.sqrt(s_new)", "np.sqrt(s)")
         ),
-        "no root": (
-            _wrong_rmsprop(size=lambda s, new, eps: new + eps),
-            "the root is missing: s holds squares.",
+        "no root": Edit(
+            "the root is missing: s holds squares.", ("np.sqrt(s_new) + eps", "s_new + eps")
         ),
-        "eps inside": (
-            _wrong_rmsprop(size=lambda s, new, eps: np.sqrt(new + eps)),
+        "eps inside": Edit(
             "ε stands under the root. PyTorch adds it outside. (Keras puts it inside: "
             "conventions differ.)",
+            ("(np.sqrt(s_new) + eps)", "np.sqrt(s_new + eps)"),
         ),
-        "no eps": (
-            _wrong_rmsprop(size=lambda s, new, eps: np.sqrt(new)),
+        "no eps": Edit(
             "ε is missing: what if a gradient is 0 from the start?",
+            ("(np.sqrt(s_new) + eps)", "np.sqrt(s_new)"),
         ),
-        "no rate": (
-            _wrong_rmsprop(step=lambda x, g, rate, length: x - g / length),
-            "the step lacks the learning rate.",
+        "no rate": Edit("the step lacks the learning rate.", ("x - rate * g", "x - g")),
+        "uphill": Edit("x moves uphill: subtract.", ("x - rate * g", "x + rate * g")),
+        "sign of g": Edit("the gradient itself is missing in the step.", ("rate * g /", "rate /")),
+        "multiplied": Edit(
+            "you multiply by the root of s. Divide by it.", ("rate * g /", "rate * g *")
         ),
-        "uphill": (
-            _wrong_rmsprop(step=lambda x, g, rate, length: x + rate * g / length),
-            "x moves uphill: subtract.",
-        ),
-        "sign of g": (
-            _wrong_rmsprop(step=lambda x, g, rate, length: x - rate / length),
-            "the gradient itself is missing in the step.",
-        ),
-        "multiplied": (
-            _wrong_rmsprop(step=lambda x, g, rate, length: x - rate * g * length),
-            "you multiply by the root of s. Divide by it.",
-        ),
-        "eps beside": (
-            lambda x, s, g, rate, rho, eps: (
-                _rmsprop(x, s, g, rate, rho, 0.0)[0] + eps,
-                _rmsprop(x, s, g, rate, rho, 0.0)[1],
-            ),
+        "eps beside": Edit(
             "ε is added to x, not to the root: put √s + ε in brackets.",
+            ("(np.sqrt(s_new) + eps)", "np.sqrt(s_new) + eps"),
         ),
-        "old s back": (
-            lambda x, s, *rest: (_rmsprop(x, s, *rest)[0], s),
+        "old s back": Edit(
             "x is right, but you give the old s back. The next step needs the new one.",
+            ("return x_new, s_new", "return x_new, s"),
         ),
-        "order": (lambda *a: _rmsprop(*a)[::-1], "x and s are in the wrong order: return x, s."),
-        "x only": (
-            lambda *a: _rmsprop(*a)[0],
+        "order": Edit(
+            "x and s are in the wrong order: return x, s.",
+            ("return x_new, s_new", "return s_new, x_new"),
+        ),
+        "x only": Edit(
             "only x comes back. The next step needs s as well: return x, s.",
+            ("return x_new, s_new", "return x_new"),
         ),
     },
 )
@@ -193,47 +157,13 @@ rmsprop_step = Exercise(
 BETA1, BETA2, EPS = 0.9, 0.999, 1e-8
 
 
-def _adam(
-    x,
-    m,
-    v,
-    g,
-    t,
-    rate,
-    *,
-    old=False,
-    b1=BETA1,
-    b2=BETA2,
-    power=lambda t: t,
-    correct_m=True,
-    correct_v=True,
-    root=np.sqrt,
-    second=lambda g: g**2,
-    push=None,
-    sign=-1.0,
-    eps_inside=False,
-):
-    new_m, new_v = b1 * m + (1 - b1) * g, b2 * v + (1 - b2) * second(g)
-    used_m, used_v = (m, v) if old else (new_m, new_v)
-    m_hat = used_m / (1 - b1 ** power(t)) if correct_m else used_m
-    v_hat = used_v / (1 - b2 ** power(t)) if correct_v else used_v
-    size = np.sqrt(v_hat + EPS) if eps_inside else root(v_hat) + EPS
-    top = m_hat if push is None else push(g, m_hat)
-    return x + sign * rate * top / size, new_m, new_v
-
-
-def _adam_without_eps(x, m, v, g, t, rate):
-    m, v = BETA1 * m + (1 - BETA1) * g, BETA2 * v + (1 - BETA2) * g**2
-    return x - rate * (m / (1 - BETA1**t)) / np.sqrt(v / (1 - BETA2**t)), m, v
-
-
-def _adam_times_t(x, m, v, g, t, rate):
-    m, v = BETA1 * m + (1 - BETA1) * g, BETA2 * v + (1 - BETA2) * g**2
-    return x - rate * (m / (1 - BETA1 * t)) / (np.sqrt(v / (1 - BETA2 * t)) + EPS), m, v
-
-
-def _wrong_adam(**changes):
-    return lambda *arguments: _adam(*arguments, **changes)
+def _adam(x, m, v, g, t, rate):
+    m_new = BETA1 * m + (1 - BETA1) * g
+    v_new = BETA2 * v + (1 - BETA2) * g**2
+    m_hat = m_new / (1 - BETA1**t)
+    v_hat = v_new / (1 - BETA2**t)
+    x_new = x - rate * m_hat / (np.sqrt(v_hat) + EPS)
+    return x_new, m_new, v_new
 
 
 adam_step = Exercise(
@@ -250,60 +180,71 @@ adam_step = Exercise(
     ),
     tolerance=1e-7,
     mistakes={
-        "no correction": (
-            _wrong_adam(correct_m=False, correct_v=False),
+        "no correction": Edit(
             "m and v are used as they are: m̂ and v̂ are missing.",
+            ("m_new / (1 - BETA1**t)", "m_new"),
+            ("v_new / (1 - BETA2**t)", "v_new"),
         ),
-        "m uncorrected": (_wrong_adam(correct_m=False), "m is used without its correction: m̂."),
-        "v uncorrected": (_wrong_adam(correct_v=False), "v is used without its correction: v̂."),
-        "no power": (
-            _wrong_adam(power=lambda t: 1),
+        "m uncorrected": Edit(
+            "m is used without its correction: m̂.", ("m_new / (1 - BETA1**t)", "m_new")
+        ),
+        "v uncorrected": Edit(
+            "v is used without its correction: v̂.", ("v_new / (1 - BETA2**t)", "v_new")
+        ),
+        "no power": Edit(
             "the correction forgets t: it is β to the power t.",
+            ("BETA1**t", "BETA1"),
+            ("BETA2**t", "BETA2"),
         ),
-        "t off by one": (
-            _wrong_adam(power=lambda t: t + 1),
+        "t off by one": Edit(
             "the power is one too large: the first step has t = 1.",
+            ("BETA1**t", "BETA1 ** (t + 1)"),
+            ("BETA2**t", "BETA2 ** (t + 1)"),
         ),
-        "betas swapped": (
-            _wrong_adam(b1=BETA2, b2=BETA1),
+        "betas swapped": Edit(
             "β₁ and β₂ are swapped: m has 0.9, v has 0.999.",
+            ("BETA1 * m + (1 - BETA1) * g", "BETA2 * m + (1 - BETA2) * g"),
+            ("BETA2 * v + (1 - BETA2) * g**2", "BETA1 * v + (1 - BETA1) * g**2"),
+            ("m_new / (1 - BETA1**t)", "m_new / (1 - BETA2 ** t)"),
+            ("v_new / (1 - BETA2**t)", "v_new / (1 - BETA1 ** t)"),
         ),
-        "same beta": (_wrong_adam(b2=BETA1), "v uses β₁. It has a decay of its own, β₂."),
-        "no square": (_wrong_adam(second=np.abs), "v averages |g|. It averages g²."),
-        "no root": (_wrong_adam(root=lambda v: v), "the root of v̂ is missing."),
-        "eps inside": (_wrong_adam(eps_inside=True), "ε stands under the root. Add it outside."),
-        "no eps": (
-            lambda x, m, v, g, t, rate: _adam_without_eps(x, m, v, g, t, rate),
+        "same beta": Edit(
+            "v uses β₁. It has a decay of its own, β₂.",
+            ("BETA2 * v + (1 - BETA2)", "BETA1 * v + (1 - BETA1)"),
+            ("v_new / (1 - BETA2**t)", "v_new / (1 - BETA1 ** t)"),
+        ),
+        "no square": Edit("v averages |g|. It averages g².", ("g**2", "np.abs(g)")),
+        "no root": Edit("the root of v̂ is missing.", ("np.sqrt(v_hat) + EPS", "v_hat + EPS")),
+        "eps inside": Edit(
+            "ε stands under the root. Add it outside.",
+            ("(np.sqrt(v_hat) + EPS)", "np.sqrt(v_hat + EPS)"),
+        ),
+        "no eps": Edit(
             "ε is missing below the fraction bar (in √v̂ + ε, mind the brackets).",
+            ("(np.sqrt(v_hat) + EPS)", "np.sqrt(v_hat)"),
         ),
-        "times t": (
-            lambda x, m, v, g, t, rate: _adam_times_t(x, m, v, g, t, rate),
+        "times t": Edit(
             "the correction multiplies by t. It is β to the *power* t: `**`.",
+            ("BETA1**t", "BETA1 * t"),
+            ("BETA2**t", "BETA2 * t"),
         ),
-        "no rate": (
-            lambda x, m, v, g, t, rate: _adam(x, m, v, g, t, 1.0),
-            "the step lacks the learning rate.",
+        "no rate": Edit("the step lacks the learning rate.", ("rate * m_hat", "m_hat")),
+        "gradient for m": Edit(
+            "x moves along g: m̂ is computed, but not used.", ("rate * m_hat", "rate * g")
         ),
-        "gradient for m": (
-            _wrong_adam(push=lambda g, m_hat: g),
-            "x moves along g: m̂ is computed, but not used.",
-        ),
-        "old averages": (
-            _wrong_adam(old=True),
+        "old averages": Edit(
             "the step uses m and v as they were before this step. Update them first.",
+            ("m_new / (1", "m / (1"),
+            ("v_new / (1", "v / (1"),
         ),
-        "uphill": (_wrong_adam(sign=1.0), "x moves uphill: subtract."),
-        "corrected kept": (
-            lambda x, m, v, g, t, rate: (
-                _adam(x, m, v, g, t, rate)[0],
-                (BETA1 * m + (1 - BETA1) * g) / (1 - BETA1**t),
-                (BETA2 * v + (1 - BETA2) * g**2) / (1 - BETA2**t),
-            ),
+        "uphill": Edit("x moves uphill: subtract.", ("x - rate", "x + rate")),
+        "corrected kept": Edit(
             "you give m̂ and v̂ back. The next step needs m and v, without the correction.",
+            ("return x_new, m_new, v_new", "return x_new, m_hat, v_hat"),
         ),
-        "x only": (
-            lambda *a: _adam(*a)[0],
+        "x only": Edit(
             "only x comes back. The next step needs m and v as well: return x, m, v.",
+            ("return x_new, m_new, v_new", "return x_new"),
         ),
     },
 )
