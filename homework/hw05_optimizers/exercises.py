@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from course_utils.exercises import Exercise
+from course_utils.exercises import Edit, Exercise
 from course_utils.exercises import functions as f
 
 
@@ -14,37 +14,16 @@ def _vector(rng, low=0.2, high=2.0, n=3):
 # ----------------------------------------------------------------------------- largest_gap
 
 
-def _gaps(
-    step,
-    gradient,
-    x,
-    rate,
-    mu,
-    steps,
-    *,
-    ahead=lambda v, mu: mu * v,
-    asked=lambda v, mu: 0,
-    landing=lambda v, mu: mu * v,
-    size=np.linalg.norm,
-    forget=False,
-    late=False,
-):
-    """How far the step's walk is from Nesterov's place ahead, after each step."""
-    y, w, place, v, found = x, 0 * x, x, 0 * x, []
+def _largest_gap(step, gradient, x, rate, mu, steps):
+    """How far the step's walk is from Nesterov's place ahead, at its worst."""
+    y, w, place, v, gaps = x, 0 * x, x, 0 * x, []
     for _ in range(steps):
-        y, w = step(y, w, gradient(y + asked(w, mu)), rate, mu)
-        w = 0 * w if forget else w
-        new = mu * v - rate * gradient(place + ahead(v, mu))
-        place = place + (v if late else new)
-        v = new
-        found.append(size(y - place - landing(v, mu)))
-    return np.array(found)
-
-
-def _gap_with(join=np.max, more=0, **changes):
-    return lambda step, gradient, x, rate, mu, steps: join(
-        _gaps(step, gradient, x, rate, mu, steps + more, **changes)
-    )
+        y, w = step(y, w, gradient(y), rate, mu)
+        v_new = mu * v - rate * gradient(place + mu * v)
+        place = place + v_new
+        v = v_new
+        gaps.append(np.linalg.norm(y - place - mu * v))
+    return np.max(gaps)
 
 
 def _gap_inputs(rng):
@@ -62,71 +41,75 @@ def _gap_inputs(rng):
 
 largest_gap = Exercise(
     "largest_gap",
-    reference=_gap_with(),
+    reference=_largest_gap,
     inputs=_gap_inputs,
     mistakes={
-        "last": (
-            _gap_with(lambda gaps: gaps[-1]),
+        "last": Edit(
             "this is the gap after the last step. The largest on the way is asked for.",
+            ("np.max(gaps)", "gaps[-1]"),
         ),
-        "first": (
-            _gap_with(lambda gaps: gaps[0]),
+        "first": Edit(
             "this is the gap after the first step. Go on, and keep the largest.",
+            ("np.max(gaps)", "gaps[0]"),
         ),
-        "sum": (_gap_with(np.sum), "you add the gaps up. Take the largest."),
-        "mean": (_gap_with(np.mean), "this is the mean gap. Take the largest."),
-        "smallest": (_gap_with(np.min), "this is the smallest gap. Take the largest."),
-        "every gap": (_gap_with(np.array), "you give back all gaps. Take the largest of them."),
-        "squared": (
-            _gap_with(size=lambda d: np.sum(d**2)),
+        "sum": Edit("you add the gaps up. Take the largest.", ("np.max(gaps)", "np.sum(gaps)")),
+        "mean": Edit("this is the mean gap. Take the largest.", ("np.max(gaps)", "np.mean(gaps)")),
+        "smallest": Edit(
+            "this is the smallest gap. Take the largest.", ("np.max(gaps)", "np.min(gaps)")
+        ),
+        "every gap": Edit(
+            "you give back all gaps. Take the largest of them.", ("np.max(gaps)", "np.array(gaps)")
+        ),
+        "squared": Edit(
             "this is a squared distance: the root is missing.",
+            ("np.linalg.norm(y - place - mu * v)", "np.sum((y - place - mu * v) ** 2)"),
         ),
-        "largest coordinate": (
-            _gap_with(size=lambda d: np.max(np.abs(d))),
+        "largest coordinate": Edit(
             "you take the largest coordinate. A distance counts them all.",
+            ("np.linalg.norm(y - place - mu * v)", "np.max(np.abs(y - place - mu * v))"),
         ),
-        "sum of sizes": (
-            _gap_with(size=lambda d: np.sum(np.abs(d))),
+        "sum of sizes": Edit(
             "you add up the sizes of the coordinates. A distance is the root of the "
             "sum of their squares.",
+            ("np.linalg.norm(y - place - mu * v)", "np.sum(np.abs(y - place - mu * v))"),
         ),
-        "signed": (
-            _gap_with(size=np.sum),
+        "signed": Edit(
             "you add up the coordinates of the difference: their signs cancel.",
+            ("np.linalg.norm(y", "np.sum(y"),
         ),
-        "not ahead": (
-            _gap_with(landing=lambda v, mu: 0),
+        "not ahead": Edit(
             "you compare with θ itself. The step's x stands for the place ahead of θ.",
+            ("y - place - mu * v", "y - place"),
         ),
-        "ahead by all of v": (
-            _gap_with(landing=lambda v, mu: v),
+        "ahead by all of v": Edit(
             "the place that you compare with is ahead by v. It is ahead by μ times v.",
+            ("y - place - mu * v", "y - place - v"),
         ),
-        "gradient behind": (
-            _gap_with(ahead=lambda v, mu: 0),
+        "gradient behind": Edit(
             "the gradient in the definition is taken at θ. It belongs to the "
             "place ahead: that is the whole idea.",
+            ("gradient(place + mu * v)", "gradient(place)"),
         ),
-        "gradient too far ahead": (
-            _gap_with(ahead=lambda v, mu: v),
+        "gradient too far ahead": Edit(
             "the gradient in the definition is taken at θ + v: too far. "
             "The place ahead has the factor μ.",
+            ("gradient(place + mu * v)", "gradient(place + v)"),
         ),
-        "step asked ahead": (
-            _gap_with(asked=lambda w, mu: mu * w),
+        "step asked ahead": Edit(
             "the step gets the gradient of a place ahead of its x. Its x is the "
             "place ahead already.",
+            ("gradient(y)", "gradient(y + mu * w)"),
         ),
-        "velocity lost": (
-            _gap_with(forget=True),
+        "velocity lost": Edit(
             "the step gets v = 0 each time. It gives back a new v: hand that on.",
+            ("step(y, w, ", "step(y, 0 * x, "),
         ),
-        "old velocity": (
-            _gap_with(late=True),
+        "old velocity": Edit(
             "θ moves with the old v. In the definition it moves with the new one.",
+            ("place + v_new", "place + v"),
         ),
-        "one too few": (_gap_with(more=-1), "one step is missing."),
-        "one too many": (_gap_with(more=1), "that is one step too many."),
+        "one too few": Edit("one step is missing.", ("range(steps)", "range(steps - 1)")),
+        "one too many": Edit("that is one step too many.", ("range(steps)", "range(steps + 1)")),
     },
 )
 
@@ -135,18 +118,9 @@ largest_gap = Exercise(
 
 
 def _nesterov(x, v, g, rate, mu):
-    new = mu * v - rate * g
-    return x + mu * new - rate * g, new
-
-
-def _moved(move):
-    """A wrong step: the velocity is right, the move is ``move(v, new, g, rate, mu)``."""
-
-    def step(x, v, g, rate, mu):
-        new = mu * v - rate * g
-        return x + move(v, new, g, rate, mu), new
-
-    return step
+    v_new = mu * v - rate * g
+    x_new = x + mu * v_new - rate * g
+    return x_new, v_new
 
 
 def _pytorch(x, v, g, rate, mu):
@@ -171,58 +145,61 @@ mended_nesterov = Exercise(
             "the place ahead moves, and see which v that needs.",
         ),
         "momentum": (f.momentum_step, "this is momentum without looking ahead."),
-        "all of v": (
-            _moved(lambda v, new, g, rate, mu: new - rate * g),
+        "all of v": Edit(
             "x moves by all of the new v, and by the gradient besides. A μ is missing.",
+            ("mu * v_new - rate * g", "v_new - rate * g"),
         ),
-        "no gradient": (
-            _moved(lambda v, new, g, rate, mu: mu * new),
+        "no gradient": Edit(
             "x moves by μ v alone. From the old place ahead to the new one there is more.",
+            ("mu * v_new - rate * g", "mu * v_new"),
         ),
-        "old v, once": (
-            _moved(lambda v, new, g, rate, mu: mu * v - (1 + mu) * rate * g),
+        "old v, once": Edit(
             "the old v has the factor μ. On its way it is slowed twice.",
+            ("mu * v_new - rate * g", "mu * v - (1 + mu) * rate * g"),
         ),
-        "new v, once": (
-            _moved(lambda v, new, g, rate, mu: mu * new - (1 + mu) * rate * g),
+        "new v, once": Edit(
             "the new v holds a part of the gradient already; with 1 + μ you count that twice.",
+            ("mu * v_new - rate * g", "mu * v_new - (1 + mu) * rate * g"),
         ),
-        "one gradient": (
-            _moved(lambda v, new, g, rate, mu: mu * mu * v - rate * g),
+        "one gradient": Edit(
             "the gradient comes in twice: in the velocity, and in the place ahead "
             "of it. One of them is missing.",
+            ("mu * v_new - rate * g", "mu * mu * v - rate * g"),
         ),
-        "book, one gradient": (
-            _moved(lambda v, new, g, rate, mu: mu * mu * new - rate * g),
+        "book, one gradient": Edit(
             "you changed the factor of the gradient. Look at the v beside "
             "it: is it the one from before the step, or from after it?",
+            ("mu * v_new - rate * g", "mu * mu * v_new - rate * g"),
         ),
-        "from the old place": (
-            _moved(lambda v, new, g, rate, mu: new + mu * new),
+        "from the old place": Edit(
             "you add the way to the place ahead, but x was ahead already "
             "before the step: take that way off first.",
+            ("mu * v_new - rate * g", "v_new + mu * v_new"),
         ),
         "PyTorch's": (
             _pytorch,
             "this is PyTorch's form, with the rate outside v. It is right, "
             "too, but here v holds the rate, as in the book.",
         ),
-        "uphill": (
-            _moved(lambda v, new, g, rate, mu: mu * new + rate * g),
+        "uphill": Edit(
             "the gradient has the wrong sign: it leads uphill.",
+            ("mu * v_new - rate * g", "mu * v_new + rate * g"),
         ),
-        "backwards": (
-            _moved(lambda v, new, g, rate, mu: -mu * new - rate * g),
+        "backwards": Edit(
             "v has the wrong sign. It points downhill here: add it.",
+            ("mu * v_new - rate * g", "-mu * v_new - rate * g"),
         ),
-        "old v back": (
-            lambda x, v, *rest: (_nesterov(x, v, *rest)[0], v),
+        "old v back": Edit(
             "x is right, but you give the old v back. The next step needs the new one.",
+            ("return x_new, v_new", "return x_new, v"),
         ),
-        "order": (lambda *a: _nesterov(*a)[::-1], "x and v are in the wrong order: return x, v."),
-        "x only": (
-            lambda *a: _nesterov(*a)[0],
+        "order": Edit(
+            "x and v are in the wrong order: return x, v.",
+            ("return x_new, v_new", "return v_new, x_new"),
+        ),
+        "x only": Edit(
             "only x comes back. The next step needs v as well: return x, v.",
+            ("return x_new, v_new", "return x_new"),
         ),
     },
 )
@@ -233,34 +210,14 @@ mended_nesterov = Exercise(
 BETA1, BETA2, EPS = 0.9, 0.999, 1e-8
 
 
-def _amsgrad(
-    x,
-    m,
-    v,
-    top,
-    g,
-    t,
-    rate,
-    *,
-    peak=lambda top, v, t: np.maximum(top, v),
-    used=lambda top, v: top,
-    correct_m=True,
-    correct_v=True,
-    power=lambda t: t,
-    root=np.sqrt,
-    eps=EPS,
-    sign=-1.0,
-    kept=lambda m, v, top: (m, v, top),
-):
-    m, v = BETA1 * m + (1 - BETA1) * g, BETA2 * v + (1 - BETA2) * g**2
-    new_top = peak(top, v, t)
-    m_hat = m / (1 - BETA1 ** power(t)) if correct_m else m
-    size = used(new_top, v) / (1 - BETA2 ** power(t)) if correct_v else used(new_top, v)
-    return (x + sign * rate * m_hat / (root(size) + eps), *kept(m, v, new_top))
-
-
-def _wrong_amsgrad(**changes):
-    return lambda *given: _amsgrad(*given, **changes)
+def _amsgrad(x, m, v, top, g, t, rate):
+    m_new = BETA1 * m + (1 - BETA1) * g
+    v_new = BETA2 * v + (1 - BETA2) * g**2
+    top_new = np.maximum(top, v_new)
+    m_hat = m_new / (1 - BETA1**t)
+    size = top_new / (1 - BETA2**t)
+    x_new = x - rate * m_hat / (np.sqrt(size) + EPS)
+    return x_new, m_new, v_new, top_new
 
 
 amsgrad_step = Exercise(
@@ -278,88 +235,95 @@ amsgrad_step = Exercise(
     ),
     tolerance=1e-7,
     mistakes={
-        "Adam": (
-            _wrong_amsgrad(used=lambda top, v: v),
+        "Adam": Edit(
             "the step divides by v, as Adam does: `top` is computed, but not used.",
+            ("size = top_new", "size = v_new"),
         ),
-        "Adam, top left": (
-            _wrong_amsgrad(peak=lambda top, v, t: top, used=lambda top, v: v),
+        "Adam, top left": Edit(
             "this is Adam: `top` is neither brought up to date nor used.",
+            ("np.maximum(top, v_new)", "top"),
+            ("size = top_new", "size = v_new"),
         ),
-        "old top": (
-            _wrong_amsgrad(peak=lambda top, v, t: top),
+        "old top": Edit(
             "`top` stays as it was. It grows where the new v is larger.",
+            ("np.maximum(top, v_new)", "top"),
         ),
-        "smaller": (
-            _wrong_amsgrad(peak=lambda top, v, t: np.minimum(top, v)),
+        "smaller": Edit(
             "you keep the smaller of `top` and v. A large gradient must not be forgotten.",
+            ("np.maximum", "np.minimum"),
         ),
-        "sum": (
-            _wrong_amsgrad(peak=lambda top, v, t: top + v),
+        "sum": Edit(
             "you add v to `top`. Take the larger of the two.",
+            ("np.maximum(top, v_new)", "top + v_new"),
         ),
-        "all coordinates": (
-            _wrong_amsgrad(peak=lambda top, v, t: np.full_like(v, max(top.max(), v.max()))),
+        "all coordinates": Edit(
             "one largest number is used for all. Each coordinate has a `top` of its own.",
+            ("np.maximum(top, v_new)", "np.full_like(v_new, max(top.max(), v_new.max()))"),
         ),
-        "top of corrected": (
-            _wrong_amsgrad(
-                peak=lambda top, v, t: np.maximum(top, v / (1 - BETA2**t)),
-                used=lambda top, v: top * 1.0,
-                correct_v=False,
-            ),
+        "top of corrected": Edit(
             "`top` holds corrected averages. It compares v as it is; the correction comes after.",
+            ("np.maximum(top, v_new)", "np.maximum(top, v_new / (1 - BETA2 ** t))"),
+            ("size = top_new / (1 - BETA2**t)", "size = top_new"),
         ),
-        "corrected twice": (
-            _wrong_amsgrad(peak=lambda top, v, t: np.maximum(top, v / (1 - BETA2**t))),
+        "corrected twice": Edit(
             "v is corrected before `top` is taken, and again afterwards.",
+            ("np.maximum(top, v_new)", "np.maximum(top, v_new / (1 - BETA2 ** t))"),
         ),
-        "top as v": (
-            _wrong_amsgrad(kept=lambda m, v, top: (m, top, top)),
+        "top as v": Edit(
             "you give `top` back as v. v is an average that forgets: keep it apart.",
+            ("return x_new, m_new, v_new, top_new", "return x_new, m_new, top_new, top_new"),
         ),
-        "no correction": (
-            _wrong_amsgrad(correct_m=False, correct_v=False),
+        "no correction": Edit(
             "the averages are used as they are (the paper does that). Correct both "
             "for their start at 0.",
+            ("m_new / (1 - BETA1**t)", "m_new"),
+            ("top_new / (1 - BETA2**t)", "top_new"),
         ),
-        "m uncorrected": (
-            _wrong_amsgrad(correct_m=False),
+        "m uncorrected": Edit(
             "m is used without the correction for its start at 0.",
+            ("m_new / (1 - BETA1**t)", "m_new"),
         ),
-        "top uncorrected": (
-            _wrong_amsgrad(correct_v=False),
+        "top uncorrected": Edit(
             "`top` is used without the correction for the start at 0.",
+            ("top_new / (1 - BETA2**t)", "top_new"),
         ),
-        "no power": (
-            _wrong_amsgrad(power=lambda t: 1),
+        "no power": Edit(
             "the correction forgets t: it is β to the power t.",
+            ("BETA1**t", "BETA1"),
+            ("BETA2**t", "BETA2"),
         ),
-        "t off by one": (
-            _wrong_amsgrad(power=lambda t: t + 1),
+        "t off by one": Edit(
             "the power is one too large: the first step has t = 1.",
+            ("BETA1**t", "BETA1 ** (t + 1)"),
+            ("BETA2**t", "BETA2 ** (t + 1)"),
         ),
-        "no root": (_wrong_amsgrad(root=lambda v: v), "the root is missing: v holds squares."),
-        "no eps": (
-            _wrong_amsgrad(eps=0.0),
+        "no root": Edit(
+            "the root is missing: v holds squares.",
+            ("np.sqrt(size)", "size"),
+        ),
+        "no eps": Edit(
             "ε is missing below the fraction bar (mind the brackets).",
+            ("(np.sqrt(size) + EPS)", "np.sqrt(size)"),
         ),
-        "uphill": (_wrong_amsgrad(sign=1.0), "x moves uphill: subtract."),
-        "no rate": (
-            lambda x, m, v, top, g, t, rate: _amsgrad(x, m, v, top, g, t, 1.0),
+        "uphill": Edit(
+            "x moves uphill: subtract.",
+            ("x - rate", "x + rate"),
+        ),
+        "no rate": Edit(
             "the step lacks the learning rate.",
+            ("rate * m_hat", "m_hat"),
         ),
-        "old top back": (
-            lambda x, m, v, top, *rest: (*_amsgrad(x, m, v, top, *rest)[:3], top),
+        "old top back": Edit(
             "x is right, but you give the old `top` back.",
+            ("return x_new, m_new, v_new, top_new", "return x_new, m_new, v_new, top"),
         ),
-        "no top back": (
-            lambda *a: _amsgrad(*a)[:3],
+        "no top back": Edit(
             "`top` does not come back. The next step needs it: return x, m, v, top.",
+            ("return x_new, m_new, v_new, top_new", "return x_new, m_new, v_new"),
         ),
-        "x only": (
-            lambda *a: _amsgrad(*a)[0],
+        "x only": Edit(
             "only x comes back. The next step needs the others as well: return x, m, v, top.",
+            ("return x_new, m_new, v_new, top_new", "return x_new"),
         ),
     },
 )
@@ -368,28 +332,14 @@ amsgrad_step = Exercise(
 # -------------------------------------------------------------------------------- lion_step
 
 
-def _lion(
-    x,
-    m,
-    g,
-    rate,
-    decay,
-    *,
-    b1=0.9,
-    b2=0.99,
-    mix=None,
-    push=np.sign,
-    keep=None,
-    shrink=lambda x, rate, decay: rate * decay * x,
-    sign=-1.0,
-):
-    c = b1 * m + (1 - b1) * g if mix is None else mix(x, m, g, decay)
-    new = b2 * m + (1 - b2) * g if keep is None else keep(m, g, c)
-    return x + sign * rate * push(c) - shrink(x, rate, decay), new
+MIX, KEEP = 0.9, 0.99
 
 
-def _wrong_lion(**changes):
-    return lambda *given: _lion(*given, **changes)
+def _lion(x, m, g, rate, decay):
+    c = MIX * m + (1 - MIX) * g
+    m_new = KEEP * m + (1 - KEEP) * g
+    x_new = x - rate * np.sign(c) - rate * decay * x
+    return x_new, m_new
 
 
 def _lion_inputs(rng):
@@ -415,90 +365,91 @@ lion_step = Exercise(
     reference=_lion,
     inputs=_lion_inputs,
     mistakes={
-        "no sign": (
-            _wrong_lion(push=lambda c: c),
+        "no sign": Edit(
             "x moves by the mixture itself. Only its sign counts.",
+            ("np.sign(c)", "c"),
         ),
-        "unit length": (
-            _wrong_lion(push=lambda c: c / np.linalg.norm(c)),
+        "unit length": Edit(
             "you shorten the mixture to length 1. Take the sign of each entry.",
+            ("np.sign(c)", "c / np.linalg.norm(c)"),
         ),
-        "sign of g": (
-            _wrong_lion(mix=lambda x, m, g, decay: g),
+        "sign of g": Edit(
             "this takes the sign of the gradient alone: m has no say.",
+            ("np.sign(c)", "np.sign(g)"),
         ),
-        "sign of old m": (
-            _wrong_lion(mix=lambda x, m, g, decay: m),
+        "sign of old m": Edit(
             "this takes the sign of the old m: the gradient has no say.",
+            ("np.sign(c)", "np.sign(m)"),
         ),
-        "sign of new m": (
-            _wrong_lion(mix=lambda x, m, g, decay: 0.99 * m + 0.01 * g),
+        "sign of new m": Edit(
             "this takes the sign of the new m. The mixture for the step has a decay "
             "of its own, β₁.",
+            ("np.sign(c)", "np.sign(m_new)"),
         ),
-        "mean of signs": (
-            _wrong_lion(
-                mix=lambda x, m, g, decay: 0.9 * np.sign(m) + 0.1 * np.sign(g), push=lambda c: c
-            ),
+        "mean of signs": Edit(
             "you mix signs. Mix first, then take the sign.",
+            ("np.sign(c)", "(0.9 * np.sign(m) + 0.1 * np.sign(g))"),
         ),
-        "betas swapped": (
-            _wrong_lion(b1=0.99, b2=0.9),
+        "betas swapped": Edit(
             "β₁ and β₂ are swapped: 0.9 mixes for the step, 0.99 for m.",
+            ("MIX * m + (1 - MIX) * g", "KEEP * m + (1 - KEEP) * g"),
+            ("m_new = KEEP * m + (1 - KEEP) * g", "m_new = MIX * m + (1 - MIX) * g"),
         ),
-        "mixture kept": (
-            _wrong_lion(keep=lambda m, g, c: c),
+        "mixture kept": Edit(
             "you give the mixture back as m. m has a slower decay of its own, β₂.",
+            ("return x_new, m_new", "return x_new, c"),
         ),
-        "m of mixture": (
-            _wrong_lion(keep=lambda m, g, c: 0.99 * c + 0.01 * g),
+        "m of mixture": Edit(
             "m is made of the mixture. Make it of the old m and g.",
+            ("KEEP * m + (1 - KEEP) * g", "0.99 * c + 0.01 * g"),
         ),
-        "m of signs": (
-            _wrong_lion(keep=lambda m, g, c: 0.99 * m + 0.01 * np.sign(c)),
+        "m of signs": Edit(
             "m averages signs. It averages gradients.",
+            ("KEEP * m + (1 - KEEP) * g", "0.99 * m + 0.01 * np.sign(c)"),
         ),
-        "shares swapped": (
-            _wrong_lion(b1=0.1),
+        "shares swapped": Edit(
             "β₁ and 1 − β₁ are swapped in the mixture: m has the larger share.",
+            ("MIX * m + (1 - MIX) * g", "0.1 * m + 0.9 * g"),
         ),
-        "no decay": (
-            _wrong_lion(shrink=lambda x, rate, decay: 0.0),
+        "no decay": Edit(
             "the weights do not decay: λ has no effect.",
+            (" - rate * decay * x", ""),
         ),
         "decay in the gradient": (
             lambda x, m, g, rate, decay: _lion(x, m, g + decay * x, rate, 0.0),
             "you add λx to the gradient. There the sign swallows it: it must shrink x directly.",
         ),
-        "decay in the sign": (
-            _wrong_lion(
-                mix=lambda x, m, g, decay: 0.9 * m + 0.1 * g + decay * x,
-                shrink=lambda x, rate, decay: 0.0,
-                keep=lambda m, g, c: 0.99 * m + 0.01 * g,
-            ),
+        "decay in the sign": Edit(
             "λx stands within the sign: close the bracket before it.",
+            ("np.sign(c) - rate * decay * x", "np.sign(c + decay * x)"),
         ),
-        "decay without rate": (
-            _wrong_lion(shrink=lambda x, rate, decay: decay * x),
+        "decay without rate": Edit(
             "the decay lacks the rate: x shrinks by η λ x.",
+            ("- rate * decay * x", "- decay * x"),
         ),
-        "growth": (
-            _wrong_lion(shrink=lambda x, rate, decay: -rate * decay * x),
+        "growth": Edit(
             "x grows: the decay has the wrong sign.",
+            ("- rate * decay * x", "+ rate * decay * x"),
         ),
-        "same decay for all": (
-            _wrong_lion(shrink=lambda x, rate, decay: rate * decay * np.sign(x)),
+        "same decay for all": Edit(
             "all weights shrink by the same amount. They shrink in proportion to x.",
+            ("rate * decay * x", "rate * decay * np.sign(x)"),
         ),
-        "uphill": (_wrong_lion(sign=1.0), "x moves uphill: subtract."),
-        "old m back": (
-            lambda x, m, *rest: (_lion(x, m, *rest)[0], m),
+        "uphill": Edit(
+            "x moves uphill: subtract.",
+            ("x - rate * np", "x + rate * np"),
+        ),
+        "old m back": Edit(
             "x is right, but you give the old m back.",
+            ("return x_new, m_new", "return x_new, m"),
         ),
-        "order": (lambda *a: _lion(*a)[::-1], "x and m are in the wrong order: return x, m."),
-        "x only": (
-            lambda *a: _lion(*a)[0],
+        "order": Edit(
+            "x and m are in the wrong order: return x, m.",
+            ("return x_new, m_new", "return m_new, x_new"),
+        ),
+        "x only": Edit(
             "only x comes back. The next step needs m as well: return x, m.",
+            ("return x_new, m_new", "return x_new"),
         ),
     },
 )
