@@ -384,39 +384,18 @@ def check_gradient(
     """
     who = "check_gradient(f, grad, x)"
     x = _checked_point(f, x, who)
-    advice = (
-        "a difference of two float32 values keeps three or four digits only; check in "
-        "float64, e.g. x.astype(np.float64), or model.double() in PyTorch"
-    )
     if x.dtype == np.float32:
-        raise TypeError(f"{who}: x is float32: {advice}")
-    analytic = np.asarray(grad(x.copy()) if callable(grad) else grad)
-    if analytic.dtype.kind not in "iuf" or analytic.shape != x.shape:
-        raise ValueError(
-            f"{who}: grad is {analytic.dtype} of shape {analytic.shape}, expected "
-            f"real numbers of x's shape {x.shape}"
-        )
-    if not np.all(np.isfinite(analytic)):
-        raise ValueError(f"{who}: grad has NaN or infinity: {_brief(analytic)}")
-    analytic = analytic.astype(x.dtype)
-
+        raise TypeError(f"{who}: x is float32: {_TOO_FEW_DIGITS}")
+    analytic = _derived(grad, x, who)
     here = _call(f, x.copy()[()], (), who, _ONE_NUMBER)
     if here.dtype == np.float32:
-        raise TypeError(f"{who}: f returns float32: {advice}")
+        raise TypeError(f"{who}: f returns float32: {_TOO_FEW_DIGITS}")
 
     if directions is None:
         numerical = np.asarray(gradient(f, x))
         step = _checked_step(None, x, "central", who)
     else:
-        if isinstance(directions, bool) or not isinstance(directions, int) or directions < 1:
-            raise ValueError(
-                f"{who}: directions is {directions!r}, expected None (every partial "
-                "derivative) or a whole number of random directions ≥ 1"
-            )
-        rng = np.random.default_rng(0) if rng is None else rng
-        vectors = rng.standard_normal((directions, *x.shape))
-        lengths = np.sqrt(np.sum(vectors**2, axis=tuple(range(1, vectors.ndim)), keepdims=True))
-        vectors /= lengths
+        vectors = _random_directions(directions, x, rng, who)
         numerical = np.array([directional_derivative(f, x, v) for v in vectors])
         analytic = np.sum(vectors * analytic, axis=tuple(range(1, vectors.ndim)))
         step = default_step("central", x.dtype) * max(1.0, float(np.max(np.abs(x))))
@@ -436,6 +415,37 @@ def check_gradient(
         analytic=analytic,
         threshold=threshold,
     )
+
+
+_TOO_FEW_DIGITS = (
+    "a difference of two float32 values keeps three or four digits only; check in "
+    "float64, e.g. x.astype(np.float64), or model.double() in PyTorch"
+)
+
+
+def _derived(grad, x: np.ndarray, who: str) -> np.ndarray:
+    """The gradient to be checked, in x's shape and dtype."""
+    analytic = np.asarray(grad(x.copy()) if callable(grad) else grad)
+    if analytic.dtype.kind not in "iuf" or analytic.shape != x.shape:
+        raise ValueError(
+            f"{who}: grad is {analytic.dtype} of shape {analytic.shape}, expected "
+            f"real numbers of x's shape {x.shape}"
+        )
+    if not np.all(np.isfinite(analytic)):
+        raise ValueError(f"{who}: grad has NaN or infinity: {_brief(analytic)}")
+    return analytic.astype(x.dtype)
+
+
+def _random_directions(directions, x: np.ndarray, rng, who: str) -> np.ndarray:
+    """Random directions of length 1: (directions, *x.shape)."""
+    if isinstance(directions, bool) or not isinstance(directions, int) or directions < 1:
+        raise ValueError(
+            f"{who}: directions is {directions!r}, expected None (every partial "
+            "derivative) or a whole number of random directions ≥ 1"
+        )
+    rng = np.random.default_rng(0) if rng is None else rng
+    vectors = rng.standard_normal((directions, *x.shape))
+    return vectors / np.sqrt(np.sum(vectors**2, axis=tuple(range(1, vectors.ndim)), keepdims=True))
 
 
 # --- evaluating f ---------------------------------------------------------------------------

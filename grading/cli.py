@@ -217,7 +217,8 @@ def show(columns: Iterable[str], rows: Iterable[Iterable[str]]) -> None:
 
 
 def parser() -> argparse.ArgumentParser:
-    top = argparse.ArgumentParser(prog="run.py homework", description=__doc__.splitlines()[0])
+    about = (__doc__ or "").partition("\n")[0]
+    top = argparse.ArgumentParser(prog="run.py homework", description=about)
     top.add_argument(
         "--course",
         type=Path,

@@ -12,7 +12,7 @@ import re
 import secrets
 import sys
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -100,7 +100,7 @@ class Assignment:
         return exercises_in(self.folder)
 
 
-def assignments(names: list[str] = (), sources: Path = SOURCES) -> list[Assignment]:
+def assignments(names: Sequence[str] = (), sources: Path = SOURCES) -> list[Assignment]:
     """The assignments called by these names ("hw02" or "hw02_numerical"). No name: all.
 
     Raises GradingError if there is none of that name, or no sources at all.

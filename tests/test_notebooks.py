@@ -408,6 +408,7 @@ def failed(name="ValueError", traceback=()):
     return new_output("error", ename=name, evalue="no", traceback=list(traceback))
 
 
+# Long because a whole notebook stands in it.
 def good():
     """A short notebook, 01_good.ipynb, that passes every check."""
 

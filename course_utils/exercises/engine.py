@@ -150,7 +150,9 @@ class Trial:
                 f"{self.name}: expected a function, got {_show(function)}.",
                 unseen=f"{self.name} is no function.",
             )
-        tried, results, start = [], [], perf_counter()
+        tried: list[int] = []
+        results: list[Any] = []
+        start = perf_counter()
         for index in range(len(self.cases)):
             late = len(tried) >= 2 and perf_counter() - start > PATIENCE
             if late:  # end with the largest: small inputs alone hide many mistakes
@@ -322,7 +324,7 @@ def _equal(a: Any, b: Any, tolerance: float) -> bool:
 
 
 def _describe(value: Any) -> str:
-    shapes = [part.shape for part in _parts(value)]
+    shapes = [part.shape for part in _parts(value) or []]
     names = ["one number" if shape == () else f"an array of shape {shape}" for shape in shapes]
     if not isinstance(value, tuple):
         return names[0]

@@ -155,7 +155,9 @@ def agree(one: Any, other: Any, tolerance: float = 1e-9) -> bool:
             _near(a, b, size, tolerance) if _is_float(a, b) else agree(a, b, tolerance)
             for a, b in zip(one, other)
         )
-    return _near(one, other, 0.0, tolerance) if _is_float(one, other) else one == other
+    if isinstance(one, float) and isinstance(other, float):
+        return _near(one, other, 0.0, tolerance)
+    return one == other
 
 
 def _is_float(one: Any, other: Any) -> bool:

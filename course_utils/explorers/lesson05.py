@@ -32,6 +32,7 @@ RULES = {
     "Adam": lambda lr, momentum: Adam(lr, betas=(momentum, 0.999)),
 }
 WITH_MOMENTUM = ["Momentum", "Nesterov", "Adam"]
+NOTES = np.where(np.isin(list(RULES), WITH_MOMENTUM), "", "; no momentum in this rule")
 CLOSE = 1e-4  # a walk that is this low above the minimum, and stays, has arrived
 FONT = 14  # size of the map's numbers in pixels
 GAP = np.full((1, 2), np.nan)  # the pen is lifted
@@ -84,7 +85,6 @@ def race(steps: int = 150) -> Explorer:
     now = np.arange(steps + 1.0)
     ground, heights, digits, starts, goals = _maps(surfaces, land.get_window_extent().size)
     fate = np.stack([_fate(*both) for both in zip(surfaces, path, over)])
-    note = np.where(np.isin(list(RULES), WITH_MOMENTUM), "", "; no momentum in this rule")
     return explorer(
         fig,
         {
@@ -110,7 +110,7 @@ def race(steps: int = 150) -> Explorer:
             "height": On(over, f"{each} step"),
             "plain": On(over[plain], "surface share step"),
             "fate": On(fate, each),
-            "note": On(note, "optimizer"),
+            "note": On(NOTES, "optimizer"),
         },
         status="η = {eta}{note}. Step {step}: height {height}, plain descent {plain}. "
         "{optimizer} {fate}",

@@ -51,7 +51,7 @@ class BadMessage(ValueError):
 class Foreign:
     """Stands for a value that the channel does not carry. It equals nothing, itself included."""
 
-    __hash__ = None
+    __hash__ = None  # pyright: ignore[reportAssignmentType]  # how Python says unhashable
 
     def __eq__(self, other):
         return False

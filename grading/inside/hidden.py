@@ -72,6 +72,7 @@ def exercises_in(folder: Path) -> dict[str, Exercise]:
     if not path.is_file():
         raise GradingError(f"{path} is missing: it holds the exercises of {Path(folder).name}")
     spec = importlib.util.spec_from_file_location(f"homework_{path.parent.name}", path)
+    assert spec is not None and spec.loader is not None  # it ends in .py
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     found = {v.name: v for v in vars(module).values() if isinstance(v, Exercise)}

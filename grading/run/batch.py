@@ -65,7 +65,7 @@ def grade(
     `how` are the keywords of `grade_all`. Raises GradingError, NoSandbox, ValueError as `kit_of`
     and `grade_all` do.
     """
-    with contextlib.closing(Gradebook(course.gradebook, COURSE)) as gradebook:
+    with opened(course) as gradebook:
         for student in course.submissions(assignment.id):
             line = roster.get(student, {})
             gradebook.update_or_create_student(
@@ -115,10 +115,7 @@ def grade_all(
         rows[row.student] = row
         progress(row)
 
-    with (
-        alone(course, assignment),
-        contextlib.closing(Gradebook(course.gradebook, COURSE)) as gradebook,
-    ):
+    with alone(course, assignment), opened(course) as gradebook:
         desk = _Desk(course, assignment, kit, gradebook)
         waiting: dict[str, bytes] = {}
         for student in everyone:
@@ -146,9 +143,7 @@ def _refuse_without_walls(course: Course, kit: Kit, scheduler: str | None) -> No
 class _Desk:
     """Where results are written down: what is known of each student, and what is added."""
 
-    def __init__(
-        self, course: Course, assignment: Assignment, kit: Kit, gradebook: Gradebook
-    ) -> None:
+    def __init__(self, course: Course, assignment: Assignment, kit: Kit, gradebook: Any) -> None:
         self.course, self.assignment, self.kit = course, assignment, kit
         self.gradebook = gradebook
 
@@ -231,7 +226,14 @@ class SaveInOneTransaction(SaveAutoGrades):
 
 
 @contextlib.contextmanager
-def transaction(gradebook: Gradebook) -> Iterator[None]:
+def opened(course: Course) -> Iterator[Any]:
+    """The course's gradebook, whose own types say less than its documentation."""
+    with contextlib.closing(Gradebook(course.gradebook, COURSE)) as gradebook:
+        yield gradebook
+
+
+@contextlib.contextmanager
+def transaction(gradebook: Any) -> Iterator[None]:
     """All that is done to the gradebook inside is done, or nothing of it.
 
     nbgrader commits after each step; here its commits only pass the changes on.
@@ -249,7 +251,7 @@ def transaction(gradebook: Gradebook) -> Iterator[None]:
 
 
 def record(
-    course: Course, assignment: Assignment, gradebook: Gradebook, student: str, graded: Graded
+    course: Course, assignment: Assignment, gradebook: Any, student: str, graded: Graded
 ) -> Row:
     """Put a result where nbgrader expects it: the autograded notebook and the gradebook."""
     timestamp = course.submitted(student, assignment.id) / TIMESTAMP
@@ -263,7 +265,8 @@ def record(
             gradebook.update_or_create_submission(assignment.id, student, **given)
         ids = dict(zip(("notebook", "assignment", "student"), place))
         resources = {"nbgrader": {**ids, "gradebook": gradebook}}
-        notebook, _ = SaveInOneTransaction().preprocess(notebook, resources)
+        saver: Any = SaveInOneTransaction()
+        notebook, _ = saver.preprocess(notebook, resources)
         gradebook.db.expire_all()  # sums are read afresh
         found = gradebook.find_submission_notebook(*place)
         score, most = float(found.score), float(found.max_score)

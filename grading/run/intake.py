@@ -161,7 +161,8 @@ def _first_object(text: str, notes: list[str], error: ValueError) -> Any:
         data, end = json.JSONDecoder(strict=False).raw_decode(text.lstrip("\ufeff \t\r\n"))
     except (ValueError, RecursionError):
         detail = getattr(error, "msg", "numbers that are too long")
-        where = f" in line {error.lineno}" if hasattr(error, "lineno") else ""
+        line = getattr(error, "lineno", None)
+        where = f" in line {line}" if line is not None else ""
         raise Unreadable(f"The file is damaged{where}: {detail}.") from None
     notes.append("The file was damaged; its readable part was taken.")
     return data
@@ -193,20 +194,32 @@ def _cell(cell: Any) -> dict[str, str] | None:
 
 def _sort(originals, cells, notes):
     """Which cell answers which of the master's, and which are extras, and behind which cell."""
-    by_grade_id = {grade_id(cell): i for i, cell in enumerate(originals) if grade_id(cell)}
-    by_id = {cell["id"]: i for i, cell in enumerate(originals) if cell.get("id")}
-    texts: dict[str, int] = {}
-    for i, cell in enumerate(originals):
-        texts.setdefault(_text(cell), i)
-
-    matches: dict[int, list[int]] = {}  # master's cell → those that are it, or copies of it
-    for position, cell in enumerate(cells):
-        index = by_grade_id.get(cell["grade_id"], by_id.get(cell["id"], texts.get(cell["source"])))
-        if index is not None:
-            matches.setdefault(index, []).append(position)
-
+    chosen = _chosen(originals, cells, notes)
     answers: dict[int, str] = {}
-    chosen: dict[int, int] = {}  # position → master's cell
+    extras: dict[int | None, list[dict[str, str]]] = {}
+    last: int | None = None
+    for position, cell in enumerate(cells):
+        index = chosen.get(position)
+        if index is None:
+            if cell["source"].strip():
+                extras.setdefault(last, []).append(cell)
+            continue
+        last = index
+        original = originals[index]
+        if is_answer(original) or not grade_id(original):
+            answers[index] = cell["source"]
+        if is_answer(original) and original["cell_type"] != cell["type"]:
+            notes.append(
+                f"The answer {grade_id(original)} was turned into a {cell['type']} "
+                "cell; it was turned back."
+            )
+    return answers, extras
+
+
+def _chosen(originals, cells, notes) -> dict[int, int]:
+    """Position in the student's notebook → the master's cell that stands there."""
+    chosen: dict[int, int] = {}
+    matches = _matches(originals, cells)
     for index, positions in matches.items():
         changed = [p for p in positions if cells[p]["source"] != _text(originals[index])]
         # Of several copies the last one that was changed is what the student's kernel had.
@@ -228,25 +241,22 @@ def _sort(originals, cells, notes):
             else:
                 chosen[position] = index
                 notes.append(f"The answer {name} had lost its mark; it was found by its name.")
+    return chosen
 
-    extras: dict[int | None, list[dict[str, str]]] = {}
-    last: int | None = None
+
+def _matches(originals, cells) -> dict[int, list[int]]:
+    """The master's cell → positions of those that are it, or copies of it."""
+    by_grade_id = {grade_id(cell): i for i, cell in enumerate(originals) if grade_id(cell)}
+    by_id = {cell["id"]: i for i, cell in enumerate(originals) if cell.get("id")}
+    texts: dict[str, int] = {}
+    for i, cell in enumerate(originals):
+        texts.setdefault(_text(cell), i)
+    matches: dict[int, list[int]] = {}
     for position, cell in enumerate(cells):
-        index = chosen.get(position)
-        if index is None:
-            if cell["source"].strip():
-                extras.setdefault(last, []).append(cell)
-            continue
-        last = index
-        original = originals[index]
-        if is_answer(original) or not grade_id(original):
-            answers[index] = cell["source"]
-        if is_answer(original) and original["cell_type"] != cell["type"]:
-            notes.append(
-                f"The answer {grade_id(original)} was turned into a {cell['type']} "
-                "cell; it was turned back."
-            )
-    return answers, extras
+        index = by_grade_id.get(cell["grade_id"], by_id.get(cell["id"], texts.get(cell["source"])))
+        if index is not None:
+            matches.setdefault(index, []).append(position)
+    return matches
 
 
 def _text(cell: dict[str, Any]) -> str:
@@ -287,7 +297,8 @@ def _extra(cell: dict[str, str]) -> dict[str, Any]:
 
 def main() -> None:
     """Read one file from standard input within limits; tell what was found as JSON."""
-    resource.setrlimit(resource.RLIMIT_AS, (int(sys.argv[1]),) * 2)
+    most = int(sys.argv[1])
+    resource.setrlimit(resource.RLIMIT_AS, (most, most))
     resource.setrlimit(resource.RLIMIT_CPU, (HELPER_SECONDS, HELPER_SECONDS))
     try:
         cells, notes = _read(sys.stdin.buffer.read())

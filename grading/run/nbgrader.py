@@ -72,5 +72,5 @@ def _without_answers(nb: Any) -> dict[str, Any]:
 
 def safe_preprocessors() -> list[Any]:
     """nbgrader's list for `Autograde.autograde_preprocessors`, with Execute replaced."""
-    usual = Autograde.autograde_preprocessors.default()
+    usual: Any = Autograde.autograde_preprocessors.default()
     return [TwoKernels if each is Execute else each for each in usual]

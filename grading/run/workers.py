@@ -143,7 +143,8 @@ def run_on_cluster(
     """
     from distributed import Client, as_completed
 
-    with Client(scheduler) as client:
+    with Client(scheduler) as connected:
+        client: Any = connected  # whose methods are typed as if they were awaited
         if kit.protected:
             reasons = client.run(why_no_sandbox)
             if any(reasons.values()):

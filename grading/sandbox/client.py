@@ -69,7 +69,7 @@ class Kernel:
         self.manager = sandboxed_kernel(
             folder, sandbox=sandbox, protected=protected, places=places, work=str(work)
         )
-        self.process = self.manager.provisioner.process
+        self.process: Any = self.manager.provisioner.process
         self.watch = Watch(self.process.pid, sandbox.limits, name)
         self.client = connect(self.manager)
         self.poller = zmq.Poller()

@@ -18,10 +18,10 @@ from typing import Any
 
 import psutil
 import zmq
-from jupyter_client.blocking import BlockingKernelClient
+from jupyter_client.blocking.client import BlockingKernelClient
 from jupyter_client.kernelspec import KernelSpec, KernelSpecManager
 from jupyter_client.manager import KernelManager
-from jupyter_client.provisioning import LocalProvisioner
+from jupyter_client.provisioning.local_provisioner import LocalProvisioner
 from traitlets import Any as AnyTrait
 from traitlets import Bool, List, Unicode
 
@@ -55,14 +55,16 @@ class SandboxProvisioner(LocalProvisioner):
         if self.protected and (reason := why_no_sandbox()):
             raise NoSandbox(reason)
         kwargs["env"] = {}  # nothing of our environment goes in
-        self.parent.transport_encryption = "disabled"  # the sockets are nobody else's
+        manager: Any = self.parent
+        manager.transport_encryption = "disabled"  # the sockets are nobody else's
         return await super().pre_launch(**kwargs)
 
     async def launch_kernel(self, cmd: list[str], **kwargs: Any) -> Any:
-        info = self.connection_info
+        info: dict[str, Any] = {**self.connection_info}
+        manager: Any = self.parent
         ports = {info[name]: _listen(f"{info['ip']}-{info[name]}") for name in PORTS}
         places = [_listen(path) for path in self.places]
-        key = self.parent.session.key.decode()
+        key = manager.session.key.decode()
         given = {
             "connection": {**info, "key": key},
             "ports": {port: s.fileno() for port, s in ports.items()},
@@ -121,7 +123,7 @@ class _OneSpec(KernelSpecManager):
         return self.spec
 
 
-def sandboxed_kernel(folder: Path, **settings: Any) -> KernelManager:
+def sandboxed_kernel(folder: Path, **settings: Any) -> Any:
     """A started kernel whose sockets lie in `folder`; `settings` are the provisioner's traits.
 
     Nobody else can go through the folder: it is ours alone. Raises `NoSandbox`.

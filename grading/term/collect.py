@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 import nbformat
 from nbgrader.apps import NbGraderAPI
@@ -32,7 +33,7 @@ __all__ = ["Handed", "collect", "from_exchange"]
 LARGEST = 200 * 1024**2  # bytes of one file
 DEEPEST = 3  # zip files in zip files
 IGNORED = re.compile(r"(^|/)(\.[^/.][^/]*|__MACOSX|__pycache__|Thumbs\.db)(/|$)")
-TIMES = re.compile(r"(\d{4})-(\d\d)-(\d\d)-(\d\d)-(\d\d)-(\d\d)")  # Blackboard's, in its names
+TIMES = re.compile(r"\d{4}-\d\d-\d\d-\d\d-\d\d-\d\d")  # Blackboard's, in its names
 
 
 @dataclass(frozen=True)
@@ -99,7 +100,7 @@ def from_exchange(course: Course, assignments: list[Assignment]) -> list[tuple[s
     """
     rows = []
     for assignment in assignments:
-        done = NbGraderAPI(config=course.config()).collect(assignment.id, update=True)
+        done: Any = NbGraderAPI(config=course.config()).collect(assignment.id, update=True)
         if not done["success"]:
             said = [line for line in done["log"].splitlines() if line.strip()]
             raise GradingError(f"{assignment.id}: the exchange says: {said[-1] if said else '?'}")
@@ -117,7 +118,7 @@ def _take(course, file, roster, ids, cells, only) -> Handed:
         reason = "it is no notebook"
     if not reason and not homework:
         reason = "neither its cells nor its name say which homework it is"
-    if reason:
+    if reason or file.content is None or student is None or homework is None:
         if file.content is not None:
             digest = hashlib.sha256(file.content).hexdigest()[:12]
             replace(
@@ -169,11 +170,11 @@ def _homework(file: _File, cells: dict[str, set[str]]) -> str | None:
     try:
         found = {
             c["metadata"]["nbgrader"]["grade_id"]
-            for c in json.loads(file.content)["cells"]
+            for c in json.loads(file.content or b"")["cells"]
             if "nbgrader" in c.get("metadata", {})
         }
         shared = {name: len(found & known) for name, known in cells.items()}
-        best = max(shared, key=shared.get)
+        best = max(shared, key=lambda name: shared[name])
         if shared[best] > len(cells[best]) / 2:
             return best
     except (TypeError, ValueError, KeyError, AttributeError, RecursionError):
@@ -251,6 +252,6 @@ def _time_in(path: PurePosixPath) -> datetime | None:
     """The time that a platform wrote into a name, in this machine's time zone."""
     found = TIMES.findall(str(path))
     try:
-        return datetime(*map(int, found[-1])).astimezone(UTC) if found else None
+        return datetime.strptime(found[-1], "%Y-%m-%d-%H-%M-%S").astimezone(UTC) if found else None
     except ValueError:
         return None

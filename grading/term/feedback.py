@@ -11,12 +11,14 @@ import base64
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
+from typing import Any
 
 import jinja2
 import nbformat
 from nbgrader.api import Gradebook, MissingEntry
 
 from course_utils.exercises.homework import NotRight
+from grading.cells import grade_id
 from grading.course import (
     COURSE,
     NOT_RUN,
@@ -120,19 +122,14 @@ def _page(course, gradebook, assignment, student, roster) -> str:
     )
 
 
-def parts_of(
-    course: Course, gradebook: Gradebook, assignment: Assignment, student: str
-) -> list[Task]:
+def parts_of(course: Course, gradebook: Any, assignment: Assignment, student: str) -> list[Task]:
     """All tasks of one student's homework, with points and sentences.
 
     Raises GradingError if the gradebook does not know the submission.
     """
     path = course.autograded(student, assignment.id) / assignment.file
-    cells = {
-        c.metadata.nbgrader.grade_id: c
-        for c in nbformat.read(path, as_version=4).cells
-        if "nbgrader" in c.metadata
-    }
+    found = nbformat.read(path, as_version=4).cells
+    cells = {name: cell for cell in found if (name := grade_id(cell))}
     place = (assignment.notebook, assignment.id, student)
     try:
         known = gradebook.find_submission_notebook(*place)
@@ -153,37 +150,22 @@ def parts_of(
     def comment(cell_id):  # a grader's; nbgrader's own says "No response." for an empty cell
         return gradebook.find_comment(cell_id, *place).manual_comment or ""
 
-    tasks = [
-        Task(
-            name,
-            [
-                part("inputs you can see", f"{name}-visible", _sentence(cells, f"{name}-visible")),
-                part("other inputs", f"{name}-hidden", _sentence(cells, f"{name}-hidden")),
-            ],
-            text(name),
-            comment=comment(name),
-        )
-        for name in assignment.exercises
-    ]
-    tasks.append(
-        Task(
-            "the figure",
-            [part("graded by hand", "plot", "")],
-            text("plot"),
-            _picture(cells.get("plot")),
-            comment("plot"),
-        )
-    )
+    def of(name):
+        parts = [
+            part("inputs you can see", f"{name}-visible", _sentence(cells, f"{name}-visible")),
+            part("other inputs", f"{name}-hidden", _sentence(cells, f"{name}-hidden")),
+        ]
+        return Task(name, parts, text(name), comment=comment(name))
+
+    def by_hand(title, name, written, picture=""):
+        return Task(title, [part("graded by hand", name, "")], written, picture, comment(name))
+
     words = text("answer").replace("&lt;", "<")  # `intake` took the tags' sting out; so does PAGE
-    tasks.append(
-        Task(
-            "your own words",
-            [part("graded by hand", "answer", "")],
-            words,
-            comment=comment("answer"),
-        )
-    )
-    return tasks
+    return [
+        *map(of, assignment.exercises),
+        by_hand("the figure", "plot", text("plot"), _picture(cells.get("plot"))),
+        by_hand("your own words", "answer", words),
+    ]
 
 
 def _sentence(cells: dict, cell_id: str) -> str:

@@ -25,6 +25,7 @@ def attacks(blank):
     return {**fooling(blank), **bringing_down(blank), **broken(blank)}
 
 
+# Long because it is a list of attacks.
 def fooling(blank):
     def wrong(*first, last=(), **answers):
         return answered(blank, **{**CHEAT, **answers}, first=first, last=last), 0
@@ -212,6 +213,7 @@ def fooling(blank):
     }
 
 
+# Long because it is a list of attacks.
 def bringing_down(blank):
     def spoilt(*cells, **answers):
         """All the right answers, and cells behind them that do harm."""

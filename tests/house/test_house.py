@@ -12,8 +12,6 @@ import pytest
 ROOT = Path(__file__).parents[2]
 LONGEST = 45  # lines of a body, without its docstring
 REASON = "# Long because"
-# Strict: the day a law holds, its mark has to go.
-WALLS_ARE_BEING_MOVED = pytest.mark.xfail(strict=True, reason="issue 12 is under way")
 
 
 def tool(*command):
@@ -82,12 +80,10 @@ def test_every_room_imports_only_what_it_may():
     assert "0 broken" in said and " 0 kept" not in said
 
 
-@WALLS_ARE_BEING_MOVED
 def test_types_hold_where_they_are_promised():
     assert "0 errors" in tool("basedpyright")
 
 
-@WALLS_ARE_BEING_MOVED
 def test_no_function_is_long_without_a_reason():
     found = {
         str(path.relative_to(ROOT)): names
