@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from course_utils.exercises.engine import Exercise
+from course_utils.exercises import Edit, Exercise
 
 __all__ = ["one_epoch", "gradient_in_chunks"]
 
@@ -11,17 +11,12 @@ def _slope(w, x, y):
     return np.mean(2 * (w * x - y) * x)
 
 
-def _epoch(w, x, y, batch_size, rate, slope=_slope, starts=None, asked_at=None, stop=None):
-    for start in range(0, len(x), batch_size) if starts is None else starts(len(x), batch_size):
+def _epoch(w, x, y, batch_size, rate):
+    for start in range(0, len(x), batch_size):
         part = slice(start, start + batch_size)
-        w = w - rate * slope(w if asked_at is None else asked_at, x[part], y[part])
-        if stop:
-            break
+        slope = np.mean(2 * (w * x[part] - y[part]) * x[part])
+        w = w - rate * slope
     return w
-
-
-def _wrong(**changes):
-    return lambda w, x, y, batch_size, rate: _epoch(w, x, y, batch_size, rate, **changes)
 
 
 def _epoch_inputs(rng):
@@ -41,71 +36,60 @@ one_epoch = Exercise(
     reference=_epoch,
     inputs=_epoch_inputs,
     mistakes={
-        "last batch dropped": (
-            _wrong(starts=lambda n, b: range(0, n - b + 1, b)),
+        "last batch dropped": Edit(
             "the last, smaller batch is left out. Every example belongs to the epoch.",
+            ("len(x), batch_size)", "len(x) - batch_size + 1, batch_size)"),
         ),
-        "first batch only": (
-            _wrong(stop=True),
+        "first batch only": Edit(
             "only the first batch is used. Is `return` inside the loop?",
+            ("    return w", "        return w"),
         ),
-        "first batch again": (
-            _wrong(starts=lambda n, b: [0] * len(range(0, n, b))),
+        "first batch again": Edit(
             "every step uses the first batch. Move on: x[start:start + b].",
+            ("slice(start, start + batch_size)", "slice(0, batch_size)"),
         ),
-        "every example a start": (
-            _wrong(starts=lambda n, b: range(n)),
+        "every example a start": Edit(
             "the batches overlap: `start` must move on by the batch size.",
+            ("range(0, len(x), batch_size)", "range(len(x))"),
         ),
-        "off by one": (
-            lambda w, x, y, b, rate: _epoch_short(w, x, y, b, rate),
+        "off by one": Edit(
             "each batch lacks its last example: the end of a slice is left out already.",
+            ("start + batch_size", "max(start + 1, min(start + batch_size, len(x)) - 1)"),
         ),
-        "slope asked once": (
-            lambda w, x, y, b, rate: _epoch(w, x, y, b, rate, asked_at=w),
+        "slope asked once": Edit(
             "every slope is taken at the first w. Take it where w is now.",
+            ("    for start", "    first = w\n    for start"),
+            ("(w * x[part]", "(first * x[part]"),
         ),
-        "sum": (
-            _wrong(slope=lambda w, x, y: np.sum(2 * (w * x - y) * x)),
+        "sum": Edit(
             "you add up over the batch. The loss is a mean, and so is its slope.",
+            ("np.mean", "np.sum"),
         ),
-        "two forgotten": (
-            _wrong(slope=lambda w, x, y: np.mean((w * x - y) * x)),
-            "the slope is half of what it should be: the slope of e² is 2e.",
+        "two forgotten": Edit(
+            "the slope is half of what it should be: the slope of e² is 2e.", ("2 * (w", "(w")
         ),
-        "x forgotten": (
-            _wrong(slope=lambda w, x, y: np.mean(2 * (w * x - y))),
-            "the slope lacks the factor x: how much does w · x grow with w?",
+        "x forgotten": Edit(
+            "the slope lacks the factor x: how much does w · x grow with w?", (" * x[part])", ")")
         ),
-        "sign": (
-            _wrong(slope=lambda w, x, y: -_slope(w, x, y)),
-            "you walk uphill: subtract the slope.",
-        ),
-        "fixed divisor": (
-            lambda w, x, y, b, rate: _epoch(
-                w, x, y, b, rate, slope=lambda w, x, y: np.sum(2 * (w * x - y) * x) / b
-            ),
+        "sign": Edit("you walk uphill: subtract the slope.", ("w - rate", "w + rate")),
+        "fixed divisor": Edit(
             "the last batch is smaller, but you divide by the full batch size.",
+            ("np.mean", "np.sum"),
+            (" * x[part])", " * x[part]) / batch_size"),
         ),
-        "no rate": (
-            lambda w, x, y, b, rate: _epoch(w, x, y, b, 1.0),
-            "the step lacks the learning rate.",
-        ),
-        "last batch only": (
-            lambda w, x, y, b, rate: (
-                w - rate * _slope(w, x[(len(x) - 1) // b * b :], y[(len(x) - 1) // b * b :])
-            ),
+        "no rate": Edit("the step lacks the learning rate.", ("rate * slope", "slope")),
+        "last batch only": Edit(
             "only the last batch makes a step. Is the update inside the loop?",
+            ("        w = w - rate * slope", "    w = w - rate * slope"),
         ),
-        "single examples": (
-            lambda w, x, y, b, rate: _epoch(w, x, y, 1, rate),
+        "single examples": Edit(
             "you take a step for each example. Take one for each batch.",
+            ("len(x), batch_size)", "len(x))"),
+            ("start + batch_size", "start + 1"),
         ),
-        "whole data each time": (
-            lambda w, x, y, b, rate: _epoch(
-                w, x, y, b, rate, slope=lambda w, *part: _slope(w, x, y)
-            ),
+        "whole data each time": Edit(
             "every step looks at all data. Use the slices.",
+            ("slice(start, start + batch_size)", "slice(None)"),
         ),
         "full batch": (
             lambda w, x, y, b, rate: w - rate * _slope(w, x, y),
@@ -113,13 +97,6 @@ one_epoch = Exercise(
         ),
     },
 )
-
-
-def _epoch_short(w, x, y, batch_size, rate):
-    for start in range(0, len(x), batch_size):
-        part = slice(start, max(start + 1, min(start + batch_size, len(x)) - 1))
-        w = w - rate * _slope(w, x[part], y[part])
-    return w
 
 
 def _chunks(x, chunk):
