@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from course_utils.exercises.engine import Exercise
+from course_utils.exercises import Edit, Exercise
 
 __all__ = ["backward", "standardised"]
 
@@ -14,34 +14,14 @@ def _network(X, y, W1, b1, W2, b2):
     return a, p / p.sum(axis=1, keepdims=True)
 
 
-def _backward(
-    X,
-    y,
-    a,
-    p,
-    W2,
-    *,
-    target=True,
-    mean=True,
-    mask=lambda d, a: d * (a > 0),
-    weights=lambda W: W.T,
-    sums=lambda d: d.sum(axis=0),
-    scale=1.0,
-):
+def _backward(X, y, a, p, W2):
     d_scores = p.copy()
-    if target == "numbers":
-        d_scores -= y
-    elif target:
-        d_scores[np.arange(len(y)), y] -= 1
-    if mean:
-        d_scores /= len(y)
-    d_scores *= scale
-    d_z = mask(d_scores @ weights(W2), a)
-    return X.T @ d_z, sums(d_z), a.T @ d_scores, sums(d_scores)
-
-
-def _wrong(**changes):
-    return lambda *arguments: _backward(*arguments, **changes)
+    d_scores[np.arange(len(y)), y] -= 1
+    d_scores /= len(y)
+    d_z = d_scores @ W2.T * (a > 0)
+    dW1, db1 = X.T @ d_z, d_z.sum(axis=0)
+    dW2, db2 = a.T @ d_scores, d_scores.sum(axis=0)
+    return dW1, db1, dW2, db2
 
 
 def _inputs(rng):
@@ -59,60 +39,71 @@ backward = Exercise(
     reference=_backward,
     inputs=_inputs,
     mistakes={
-        "target forgotten": (
-            _wrong(target=False),
+        "target forgotten": Edit(
             "the targets are missing: the slope for the scores is p − y, with "
             "y = 1 for the right class.",
+            ("    d_scores[np.arange(len(y)), y] -= 1\n", ""),
         ),
-        "labels not one-hot": (
-            _wrong(target="numbers"),
+        "labels not one-hot": Edit(
             "you take the number of the class away from every probability. "
             "The y of p − y is one-hot: 1 for the right class, 0 elsewhere.",
+            ("d_scores[np.arange(len(y)), y] -= 1", "d_scores -= y"),
         ),
-        "no mean": (
-            _wrong(mean=False),
+        "no mean": Edit(
             "you add up over the samples. The loss is a mean: divide by their number.",
+            ("    d_scores /= len(y)\n", ""),
         ),
-        "relu forgotten": (
-            _wrong(mask=lambda d, a: d),
+        "relu forgotten": Edit(
             "the ReLU is missing on the way back: where a unit is off, nothing passes.",
+            (" * (a > 0)", ""),
         ),
-        "relu inverted": (
-            _wrong(mask=lambda d, a: d * (a <= 0)),
+        "relu inverted": Edit(
             "the ReLU lets the wrong ones pass: those that are off.",
+            ("a > 0", "a <= 0"),
         ),
-        "activation as slope": (
-            _wrong(mask=lambda d, a: d * a),
+        "activation as slope": Edit(
             "you multiply by a. The slope of the ReLU is 1 where a > 0, and 0 elsewhere.",
+            ("(a > 0)", "a"),
         ),
-        "no transpose": (
-            _wrong(weights=lambda W: W),
+        "no transpose": Edit(
             "W2 goes the wrong way: backwards it is its transpose.",
+            ("W2.T", "W2"),
         ),
-        "sign": (_wrong(scale=-1.0), "the sign is wrong: p − y, not y − p."),
-        "half": (_wrong(scale=0.5), "half of what it should be."),
-        "double": (_wrong(scale=2.0), "twice of what it should be: there is no square here."),
-        "biases averaged": (
-            _wrong(sums=lambda d: d.mean(axis=0)),
+        "sign": Edit(
+            "the sign is wrong: p − y, not y − p.",
+            ("/= len(y)", "/= -len(y)"),
+        ),
+        "half": Edit(
+            "half of what it should be.",
+            ("/= len(y)", "/= 2 * len(y)"),
+        ),
+        "double": Edit(
+            "twice of what it should be: there is no square here.",
+            ("/= len(y)", "/= len(y) / 2"),
+        ),
+        "biases averaged": Edit(
             "the biases' slopes are averaged. Add up over the samples; the mean "
             "is in the slope of the scores already.",
+            ("d_z.sum(axis=0)", "d_z.mean(axis=0)"),
+            ("d_scores.sum(axis=0)", "d_scores.mean(axis=0)"),
         ),
-        "biases per sample": (
-            _wrong(sums=lambda d: d.sum(axis=1)),
+        "biases per sample": Edit(
             "the biases' slopes are summed along the wrong axis: you have one "
             "for each sample. Add up over the samples.",
+            ("d_z.sum(axis=0)", "d_z.sum(axis=1)"),
+            ("d_scores.sum(axis=0)", "d_scores.sum(axis=1)"),
         ),
-        "order": (
-            lambda *given: (lambda r: (r[2], r[3], r[0], r[1]))(_backward(*given)),
+        "order": Edit(
             "the layers are in the wrong order: first W1 and b1, then W2 and b2.",
+            ("return dW1, db1, dW2, db2", "return dW2, db2, dW1, db1"),
         ),
-        "matrices first": (
-            lambda *given: (lambda r: (r[0], r[2], r[1], r[3]))(_backward(*given)),
+        "matrices first": Edit(
             "both matrices come first. The order is W1, b1, W2, b2.",
+            ("return dW1, db1, dW2, db2", "return dW1, dW2, db1, db2"),
         ),
-        "biases swapped": (
-            lambda *given: (lambda r: (r[0], r[3], r[2], r[1]))(_backward(*given)),
+        "biases swapped": Edit(
             "the two biases are swapped.",
+            ("return dW1, db1, dW2, db2", "return dW1, db2, dW2, db1"),
         ),
     },
 )

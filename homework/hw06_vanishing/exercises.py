@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from course_utils.exercises import Exercise
+from course_utils.exercises import Edit, Exercise
 
 
 def _entries(rng, *shape, low=0.2, high=2.0):
@@ -256,25 +256,13 @@ mean_square_after = Exercise(
 # ------------------------------------------------------------------------- residual_backward
 
 
-def _residual(
-    delta, a, W, V, *, skip=1.0, on=None, through_V=None, through_W=None, left=None, hidden=None
-):
+def _residual(delta, a, W, V):
     z = a @ W
     relu = np.maximum(z, 0)
-    behind = delta @ V.T if through_V is None else through_V(delta, V)
-    inner = behind * ((z > 0) if on is None else on(z, a, delta))
-    back = inner @ W.T if through_W is None else through_W(inner, W)
-    dW = (a if left is None else left(a, relu)).T @ inner
-    dV = (relu if hidden is None else hidden(z, a, relu)).T @ delta
-    return skip * delta + back, dW, dV
-
-
-def _wrong_residual(**changes):
-    return lambda *given: _residual(*given, **changes)
-
-
-def _residual_with(change):
-    return lambda *given: change(*_residual(*given), *given)
+    inner = delta @ V.T * (z > 0)
+    da = delta + inner @ W.T
+    dW, dV = a.T @ inner, relu.T @ delta
+    return da, dW, dV
 
 
 def _residual_inputs(rng):
@@ -292,100 +280,97 @@ residual_backward = Exercise(
     reference=_residual,
     inputs=_residual_inputs,
     mistakes={
-        "no skip": (
-            _wrong_residual(skip=0.0),
+        "no skip": Edit(
             "the slope for a lacks the way past the layers: a is added to what comes out of them.",
+            ("delta + inner", "inner"),
         ),
-        "skip alone": (
-            _residual_with(lambda da, dW, dV, delta, a, W, V: (delta, dW, dV)),
+        "skip alone": Edit(
             "the slope for a knows only the way past the layers. The way through them is missing.",
+            ("delta + inner @ W.T", "delta"),
         ),
-        "skip twice": (
-            _wrong_residual(skip=2.0),
+        "skip twice": Edit(
             "the way past the layers counts twice in the slope for a.",
+            ("delta + inner", "2 * delta + inner"),
         ),
-        "skip in the block": (
-            _residual_with(
-                lambda da, dW, dV, delta, a, W, V: (
-                    da - delta + ((a @ W > 0) * delta) @ W.T,
-                    dW,
-                    dV,
-                )
-            ),
+        "skip in the block": Edit(
             "you send the slope of the skip through W. It goes past the layers.",
+            ("delta + inner @ W.T", "(inner + (z > 0) * delta) @ W.T"),
         ),
-        "no mask": (
-            _wrong_residual(on=lambda z, a, delta: 1.0),
+        "no mask": Edit(
             "ReLU's slope is missing: where a unit is off, nothing comes back.",
+            (" * (z > 0)", ""),
         ),
-        "mask of a": (
-            _wrong_residual(on=lambda z, a, delta: a > 0),
+        "mask of a": Edit(
             "ReLU is on where a W is positive, not where a is.",
+            ("z > 0", "a > 0"),
         ),
-        "mask of delta": (
-            _wrong_residual(on=lambda z, a, delta: delta > 0),
+        "mask of delta": Edit(
             "you set negative slopes to 0. ReLU's slope depends on what went into "
             "it, not on what comes back.",
+            ("z > 0", "delta > 0"),
         ),
-        "mask upside down": (
-            _wrong_residual(on=lambda z, a, delta: z < 0),
+        "mask upside down": Edit(
             "the slopes pass where the units are off.",
+            ("z > 0", "z < 0"),
         ),
-        "values for mask": (
-            _wrong_residual(on=lambda z, a, delta: np.maximum(z, 0)),
+        "values for mask": Edit(
             "you multiply by ReLU itself. Its slope is 0 or 1.",
+            ("(z > 0)", "relu"),
         ),
-        "sign for mask": (
-            _wrong_residual(on=lambda z, a, delta: np.sign(z)),
+        "sign for mask": Edit(
             "ReLU's slope is 0 where it is off, not −1.",
+            ("(z > 0)", "np.sign(z)"),
         ),
-        "V not turned": (
-            _wrong_residual(through_V=lambda delta, V: delta @ V),
+        "V not turned": Edit(
             "V goes the wrong way: backwards it is its transpose.",
+            ("V.T", "V"),
         ),
-        "W not turned": (
-            _wrong_residual(through_W=lambda inner, W: inner @ W),
+        "W not turned": Edit(
             "W goes the wrong way in the slope for a: backwards it is its transpose.",
+            ("W.T", "W"),
         ),
-        "V forgotten": (
-            _wrong_residual(through_V=lambda delta, V: delta),
+        "V forgotten": Edit(
             "the slope comes back to ReLU through V, too.",
+            ("delta @ V.T", "delta"),
         ),
-        "W forgotten": (
-            _wrong_residual(through_W=lambda inner, W: inner),
+        "W forgotten": Edit(
             "the slope comes back to a through W, too.",
+            ("inner @ W.T", "inner"),
         ),
-        "W from ReLU": (
-            _wrong_residual(left=lambda a, relu: relu),
+        "W from ReLU": Edit(
             "the slope for W is made with ReLU's output. What went into W is a.",
+            ("a.T @ inner", "relu.T @ inner"),
         ),
-        "V from z": (
-            _wrong_residual(hidden=lambda z, a, relu: z),
+        "V from z": Edit(
             "the slope for V is made with a W. What went into V is ReLU of it.",
+            ("relu.T @ delta", "z.T @ delta"),
         ),
-        "V from a": (
-            _wrong_residual(hidden=lambda z, a, relu: a),
+        "V from a": Edit(
             "the slope for V is made with a. What went into V is ReLU's output.",
+            ("relu.T @ delta", "a.T @ delta"),
         ),
-        "V from mask": (
-            _wrong_residual(hidden=lambda z, a, relu: 1.0 * (z > 0)),
+        "V from mask": Edit(
             "the slope for V is made with ReLU's slope. Take its output.",
+            ("relu.T @ delta", "(1.0 * (z > 0)).T @ delta"),
         ),
-        "averaged": (
-            _residual_with(lambda da, dW, dV, delta, *rest: (da, dW / len(delta), dV / len(delta))),
+        "averaged": Edit(
             "you divide by the number of samples. delta holds that already.",
+            (
+                "a.T @ inner, relu.T @ delta",
+                "a.T @ inner / len(delta), relu.T @ delta / len(delta)",
+            ),
         ),
-        "turned": (
-            _residual_with(lambda da, dW, dV, *rest: (da, dW.T, dV.T)),
+        "turned": Edit(
             "the slopes for W and V are turned: they have the shape and the order of the weights.",
+            ("return da, dW, dV", "return da, dW.T, dV.T"),
         ),
-        "swapped": (
-            _residual_with(lambda da, dW, dV, *rest: (da, dV, dW)),
+        "swapped": Edit(
             "the slopes for W and V are swapped.",
+            ("return da, dW, dV", "return da, dV, dW"),
         ),
-        "a alone": (
-            _residual_with(lambda da, dW, dV, *rest: da),
+        "a alone": Edit(
             "the slopes for W and V are missing: return three results.",
+            ("return da, dW, dV", "return da"),
         ),
     },
 )
@@ -394,43 +379,14 @@ residual_backward = Exercise(
 # ----------------------------------------------------------------------- batch_norm_backward
 
 
-def _normalised(z, eps, *, ddof=0, axis=0, size=None):
-    spread = z.var(axis=axis, ddof=ddof, keepdims=True)
-    length = np.sqrt(spread + eps) if size is None else size(spread, eps)
-    return (z - z.mean(axis=axis, keepdims=True)) / length, length
-
-
-def _batch_norm(
-    delta,
-    z,
-    gamma,
-    eps,
-    *,
-    by_mean=1.0,
-    by_spread=1.0,
-    third=None,
-    scale=None,
-    scores=None,
-    **changes,
-):
-    unit, length = _normalised(z, eps, **changes)
-    factor = gamma / length if scale is None else scale(gamma, length)
-    other = unit if third is None else third(unit, z, length)
-    dz = factor * (
-        delta
-        - by_mean * np.mean(delta, axis=0)
-        - by_spread * other * np.mean(delta * other, axis=0)
-    )
-    used = unit if scores is None else scores(unit, z)
-    return dz, np.sum(delta * used, axis=0), np.sum(delta, axis=0)
-
-
-def _wrong_batch_norm(**changes):
-    return lambda *given: _batch_norm(*given, **changes)
-
-
-def _batch_norm_with(change):
-    return lambda *given: change(*_batch_norm(*given), *given)
+def _batch_norm(delta, z, gamma, eps):
+    length = np.sqrt(z.var(axis=0) + eps)
+    unit = (z - z.mean(axis=0)) / length
+    by_mean = np.mean(delta, axis=0)
+    by_spread = unit * np.mean(delta * unit, axis=0)
+    dz = gamma / length * (delta - by_mean - by_spread)
+    dgamma, dbeta = np.sum(delta * unit, axis=0), np.sum(delta, axis=0)
+    return dz, dgamma, dbeta
 
 
 def _batch_norm_inputs(rng):
@@ -448,112 +404,111 @@ batch_norm_backward = Exercise(
     reference=_batch_norm,
     inputs=_batch_norm_inputs,
     mistakes={
-        "both constant": (
-            _wrong_batch_norm(by_mean=0.0, by_spread=0.0),
+        "both constant": Edit(
             "you take mean and spread for fixed numbers. They move with z, too.",
+            ("delta - by_mean - by_spread", "delta"),
         ),
-        "spread constant": (
-            _wrong_batch_norm(by_spread=0.0),
+        "spread constant": Edit(
             "you take the spread for a fixed number. It moves with z, too.",
+            (" - by_spread", ""),
         ),
-        "mean constant": (
-            _wrong_batch_norm(by_mean=0.0),
+        "mean constant": Edit(
             "you take the mean for a fixed number. It moves with z, too.",
+            (" - by_mean", ""),
         ),
-        "plus": (
-            _wrong_batch_norm(by_mean=-1.0, by_spread=-1.0),
+        "plus": Edit(
             "the ways through mean and spread have the wrong sign: they take away.",
+            ("- by_mean - by_spread", "+ by_mean + by_spread"),
         ),
-        "plus at the mean": (
-            _wrong_batch_norm(by_mean=-1.0),
+        "plus at the mean": Edit(
             "the way through the mean has the wrong sign.",
+            ("- by_mean", "+ by_mean"),
         ),
-        "plus at the spread": (
-            _wrong_batch_norm(by_spread=-1.0),
+        "plus at the spread": Edit(
             "the way through the spread has the wrong sign.",
+            ("- by_spread", "+ by_spread"),
         ),
-        "sums": (
-            lambda delta, z, gamma, eps: _batch_norm(
-                delta, z, gamma, eps, by_mean=len(z), by_spread=len(z)
-            ),
+        "sums": Edit(
             "you add up over the samples on the ways through mean and spread. Each sample "
             "has a share of one n-th in them.",
+            ("np.mean(delta, axis=0)", "np.sum(delta, axis=0)"),
+            ("np.mean(delta * unit", "np.sum(delta * unit"),
         ),
-        "spread twice": (
-            _wrong_batch_norm(by_spread=2.0),
+        "spread twice": Edit(
             "the way through the spread counts twice: the root halves the 2 of the square.",
+            ("by_spread = unit", "by_spread = 2 * unit"),
         ),
-        "spread half": (
-            _wrong_batch_norm(by_spread=0.5),
+        "spread half": Edit(
             "the way through the spread counts half: the square has the slope 2.",
+            ("by_spread = unit", "by_spread = 0.5 * unit"),
         ),
-        "third with z": (
-            _wrong_batch_norm(third=lambda unit, z, length: z),
+        "third with z": Edit(
             "the way through the spread is made with z. Take the normalised z.",
+            ("unit * np.mean(delta * unit", "z * np.mean(delta * z"),
         ),
-        "third not divided": (
-            _wrong_batch_norm(third=lambda unit, z, length: unit * length),
+        "third not divided": Edit(
             "the way through the spread is made with z minus its mean. Divide that by the root.",
+            ("unit * np.mean(delta * unit", "unit * length * np.mean(delta * unit * length"),
         ),
-        "gamma forgotten": (
-            _wrong_batch_norm(scale=lambda gamma, length: 1 / length),
+        "gamma forgotten": Edit(
             "γ is missing in the slope for z: it multiplied on the way forwards.",
+            ("gamma / length *", "1 / length *"),
         ),
-        "root forgotten": (
-            _wrong_batch_norm(scale=lambda gamma, length: gamma),
+        "root forgotten": Edit(
             "the slope for z is not divided by the root of the variance.",
+            ("gamma / length *", "gamma *"),
         ),
-        "variance": (
-            _wrong_batch_norm(scale=lambda gamma, length: gamma / length**2),
+        "variance": Edit(
             "you divide by the variance. Divide by its root.",
+            ("gamma / length *", "gamma / length**2 *"),
         ),
-        "multiplied": (
-            _wrong_batch_norm(scale=lambda gamma, length: gamma * length),
+        "multiplied": Edit(
             "you multiply by the root of the variance. Divide by it.",
+            ("gamma / length *", "gamma * length *"),
         ),
-        "n minus one": (
-            _wrong_batch_norm(ddof=1),
+        "n minus one": Edit(
             "your variance divides by n − 1. Batch normalisation divides by n.",
+            ("z.var(axis=0)", "z.var(axis=0, ddof=1)"),
         ),
-        "eps outside": (
-            _wrong_batch_norm(size=lambda spread, eps: np.sqrt(spread) + eps),
+        "eps outside": Edit(
             "ε stands outside the root. It belongs under it.",
+            ("np.sqrt(z.var(axis=0) + eps)", "np.sqrt(z.var(axis=0)) + eps"),
         ),
-        "no eps": (
-            _wrong_batch_norm(size=lambda spread, eps: np.sqrt(spread)),
+        "no eps": Edit(
             "ε is missing under the root.",
+            ("np.sqrt(z.var(axis=0) + eps)", "np.sqrt(z.var(axis=0))"),
         ),
-        "over units": (
-            lambda delta, z, gamma, eps: _batch_norm(delta, z, gamma, eps, axis=1),
+        "over units": Edit(
             "mean and variance run over the units. They run over the samples: axis=0.",
+            ("z.var(axis=0)", "z.var(axis=1, keepdims=True)"),
+            ("z.mean(axis=0)", "z.mean(axis=1, keepdims=True)"),
         ),
-        "gamma with z": (
-            _wrong_batch_norm(scores=lambda unit, z: z),
+        "gamma with z": Edit(
             "the slope for γ is made with z. What γ multiplies is the normalised z.",
+            ("np.sum(delta * unit", "np.sum(delta * z"),
         ),
-        "gamma with centred": (
-            _wrong_batch_norm(scores=lambda unit, z: z - z.mean(axis=0)),
+        "gamma with centred": Edit(
             "the slope for γ is made with z minus its mean. What γ multiplies is the normalised z.",
+            ("np.sum(delta * unit", "np.sum(delta * (z - z.mean(axis=0))"),
         ),
-        "averaged": (
-            _batch_norm_with(
-                lambda dz, dg, db, delta, *rest: (dz, dg / len(delta), db / len(delta))
-            ),
+        "averaged": Edit(
             "you average for γ and β. One γ acts on all samples: add up.",
-        ),
-        "not added up": (
-            _batch_norm_with(
-                lambda dz, dg, db, delta, z, gamma, eps: (dz, delta * _normalised(z, eps)[0], delta)
+            (
+                "np.sum(delta * unit, axis=0), np.sum(delta, axis=0)",
+                "np.mean(delta * unit, axis=0), np.mean(delta, axis=0)",
             ),
+        ),
+        "not added up": Edit(
             "the slopes for γ and β are not added up over the samples.",
+            ("np.sum(delta * unit, axis=0), np.sum(delta, axis=0)", "delta * unit, delta"),
         ),
-        "swapped": (
-            _batch_norm_with(lambda dz, dg, db, *rest: (dz, db, dg)),
+        "swapped": Edit(
             "the slopes for γ and β are swapped.",
+            ("return dz, dgamma, dbeta", "return dz, dbeta, dgamma"),
         ),
-        "z alone": (
-            _batch_norm_with(lambda dz, dg, db, *rest: dz),
+        "z alone": Edit(
             "the slopes for γ and β are missing: return three results.",
+            ("return dz, dgamma, dbeta", "return dz"),
         ),
     },
 )
