@@ -80,6 +80,7 @@ def test_every_room_imports_only_what_it_may():
     assert "0 broken" in said and " 0 kept" not in said
 
 
+@pytest.mark.slow  # and it looks into all packages that any room uses
 def test_types_hold_where_they_are_promised():
     assert "0 errors" in tool("basedpyright")
 
