@@ -408,22 +408,23 @@ def failed(name="ValueError", traceback=()):
     return new_output("error", ename=name, evalue="no", traceback=list(traceback))
 
 
-# Long because a whole notebook stands in it.
+def turn(name):
+    """The cells of a task: the learner's own, a hint, the solution."""
+    return [
+        new_code_cell(
+            f"def {name}(x):\n    ...\n\nlesson01.{name}.check({name})",
+            outputs=[printed("not done yet\n")],
+        ),
+        new_markdown_cell("<details><summary>Hint 1</summary>\n\nThink.\n\n</details>"),
+        new_markdown_cell(
+            "<details><summary>Solution</summary>\n\n"
+            f"```python\ndef {name}(x):\n    return x  # just x\n```\n\n</details>"
+        ),
+    ]
+
+
 def good():
     """A short notebook, 01_good.ipynb, that passes every check."""
-
-    def turn(name):
-        return [
-            new_code_cell(
-                f"def {name}(x):\n    ...\n\nlesson01.{name}.check({name})",
-                outputs=[printed("not done yet\n")],
-            ),
-            new_markdown_cell("<details><summary>Hint 1</summary>\n\nThink.\n\n</details>"),
-            new_markdown_cell(
-                "<details><summary>Solution</summary>\n\n"
-                f"```python\ndef {name}(x):\n    return x  # just x\n```\n\n</details>"
-            ),
-        ]
 
     cells = [
         new_markdown_cell("# Which way?\n[next](01_good.ipynb) [here](#Which-way?)"),

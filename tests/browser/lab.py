@@ -34,8 +34,10 @@ VIEW = "application/vnd.jupyter.widget-view+json"
 
 # What JupyterLab itself writes to the console, with any notebook.
 ALLOWED_ON_CONSOLE = (
-    # Its debugger asks a kernel how it is, and complains if that kernel is restarted meanwhile.
+    # It asks each new kernel for a debugger and a second thread, and complains if that kernel is
+    # restarted meanwhile.
     "Could not restore the debugger state: Canceled future",
+    "Canceled future for create_subshell_request message",
 )
 
 
@@ -106,11 +108,10 @@ class Lab:
         page.on("request", lambda request: self.requests.append(request.url))
         page.on("websocket", self._watch)
         page.route(lambda url: not url.startswith((address, "data:", "blob:")), self._refuse)
-        self.url = f"{address}/lab/tree/{path}?reset&token={token}"
-        self._arrive()
+        self._arrive(f"{address}/lab/tree/{path}?reset&token={token}")
 
-    def _arrive(self):
-        self.page.goto(self.url)
+    def _arrive(self, url):
+        self.page.goto(url)
         self.wait_until("window.jupyterapp?.shell.currentWidget?.content?.model?.cells?.length")
         self.page.evaluate("""async () => {
             const notebook = window.jupyterapp.shell.currentWidget;
@@ -118,11 +119,6 @@ class Lab:
             await Promise.all([window.jupyterapp.restored, notebook.context.ready]);
         }""")
         self.wait_until("panel().sessionContext.session?.kernel?.status === 'idle'")
-
-    def save_and_load_anew(self):
-        """Save the notebook and load the page again; the kernel stays what it is."""
-        self.page.evaluate("panel().context.save()")
-        self._arrive()
 
     def _heard(self, message):
         if message.type == "error" and not any(a in message.text for a in ALLOWED_ON_CONSOLE):
