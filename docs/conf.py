@@ -1,21 +1,16 @@
-"""Settings of Sphinx for the site; `run.py site` (tools/site.py) prepares the pages and calls it.
+"""Settings of Sphinx for the site; `run.py site` (tools/site) prepares the pages and calls it.
 
 Mathematics is turned into MathML here and set by the browser itself, in a font that the site
 serves: no script, and screen readers can read it.
 """
-
-import tomllib
-from pathlib import Path
 
 from docutils import nodes
 from math_core import LatexError, LatexToMathML
 from sphinx.util import logging
 
 from tools.docstrings import to_rst
-
-ROOT = Path(__file__).resolve().parent.parent
-PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-REPOSITORY = PROJECT["urls"]["Repository"]
+from tools.notebooks import ROOT
+from tools.site.settings import PROJECT, REPOSITORY
 
 project = "Descent"
 author = PROJECT["authors"][0]["name"]
@@ -46,7 +41,7 @@ add_module_names = False
 html_theme = "sphinx_book_theme"
 html_title = "Descent"
 html_favicon = "_static/favicon.svg"  # without one, browsers ask for a file that is not there
-html_static_path = ["_static"]  # tools/site.py adds the folder of what it made
+html_static_path = ["_static"]  # tools/site adds the folder of what it made
 html_css_files = ["explore.css", "site.css"]
 html_js_files = [(name, {"defer": "defer"}) for name in ("explore.js", "site.js")]
 html_sourcelink_suffix = ""

@@ -6,11 +6,16 @@ import json
 
 import nbformat
 import pytest
+from fontTools.ttLib import TTFont
 from nbformat import NotebookNode
 
-from tools import site
 from tools.notebooks import LESSONS, VIEW
-from tools.site import REPOSITORY, SiteError, Term, glossary, key_terms, prepare, relink
+from tools.site.build import classic_script
+from tools.site.cache import executed
+from tools.site.glossary import Term, glossary, key_terms
+from tools.site.lessons import prepare
+from tools.site.links import relink
+from tools.site.settings import BINDER, DOCS, PROJECT, REPOSITORY, STATE, SiteError
 
 PNG = base64.b64encode(b"\x89PNG a picture").decode()
 PATH = LESSONS / "01_gradients.ipynb"
@@ -53,7 +58,7 @@ def explorer():
     data = {VIEW: {"model_id": "m"}, "image/png": PNG, "text/plain": "Explorer: step 1"}
     result = notebook(code(shown(data)))
     states = {"m": {"state": state, "buffers": buffers}}
-    result.metadata["widgets"] = {site.STATE: {"state": states}}
+    result.metadata["widgets"] = {STATE: {"state": states}}
     return nbformat.from_dict(result)
 
 
@@ -103,7 +108,7 @@ def test_a_hidden_cell_shows_its_output_but_not_its_source(metadata, tmp_path):
 
 def test_a_task_says_where_it_can_be_done(tmp_path):
     _, note = prepare(notebook(code(tags=["your-turn"])), PATH, tmp_path).cells
-    assert f"{site.BINDER}notebooks/01_gradients.ipynb" in note.source
+    assert f"{BINDER}notebooks/01_gradients.ipynb" in note.source
 
 
 @pytest.mark.parametrize("text, wraps", [("✓ yes\n✗ no\n", True), ("a  b\n1  2\n", False)])
@@ -180,9 +185,10 @@ def test_the_glossary_lists_each_term_once_with_all_its_lessons():
 
 
 @pytest.fixture
-def lesson(tmp_path, monkeypatch):
-    """A lesson and an `execute` that counts how often it is asked."""
-    path = tmp_path / "01_lesson.ipynb"
+def lesson(tmp_path):
+    """A lesson, a way to ask for it executed, and how often it was executed for that."""
+    path, package = tmp_path / "01_lesson.ipynb", tmp_path / "package"
+    package.mkdir()
     nbformat.write(notebook(code()), path)
     calls = []
 
@@ -190,32 +196,38 @@ def lesson(tmp_path, monkeypatch):
         calls.append(1)
         return copy.deepcopy(notebook)
 
-    monkeypatch.setattr(site, "execute", execute)
-    return path, tmp_path / "cache", calls
+    return path, lambda: executed(path, tmp_path / "cache", package, execute), calls
 
 
-def test_a_lesson_is_executed_again_only_when_it_changed(lesson):
-    path, cache, calls = lesson
-    assert site.executed(path, cache) == site.executed(path, cache) and len(calls) == 1
+def test_a_lesson_is_executed_again_only_when_it_changed(lesson, tmp_path):
+    path, ask, calls = lesson
+    assert ask() == ask() and len(calls) == 1
     nbformat.write(notebook(code(), code()), path)
-    assert len(site.executed(path, cache).cells) == 2 and len(calls) == 2
-    assert len(list(cache.iterdir())) == 1  # the old copy is gone
+    assert len(ask().cells) == 2 and len(calls) == 2
+    assert len(list((tmp_path / "cache").iterdir())) == 1  # the old copy is gone
 
 
-def test_a_lesson_is_executed_again_when_the_package_changed(lesson, tmp_path, monkeypatch):
-    path, cache, calls = lesson
-    package = tmp_path / "package"
-    package.mkdir()
-    monkeypatch.setattr(site, "PACKAGE", package)
-    site.executed(path, cache)
-    (package / "new.py").write_text("x = 1")
-    site.executed(path, cache)
+def test_a_lesson_is_executed_again_when_the_package_changed(lesson, tmp_path):
+    _, ask, calls = lesson
+    ask()
+    (tmp_path / "package" / "new.py").write_text("x = 1")
+    ask()
     assert len(calls) == 2
 
 
-def test_the_explorers_script_has_to_be_the_module_we_know(tmp_path, monkeypatch):
-    monkeypatch.setattr(site, "PACKAGE", tmp_path)
-    (tmp_path / "explore").mkdir()
-    (tmp_path / "explore" / "explore.js").write_text("export function render() {}")
+def test_the_explorers_script_has_to_be_the_module_we_know():
     with pytest.raises(SiteError, match="explore.js has to end with"):
-        site._assets(tmp_path / "assets")
+        classic_script("export function render() {}")
+    script = classic_script("const render = 1;\nexport default { render };\n")
+    assert script.startswith("window.descentExplorer = (") and "export" not in script
+
+
+def test_the_font_of_formulas_has_their_characters_and_comes_with_its_licence():
+    font = TTFont(DOCS / "_static" / "math.woff")
+    assert font.flavor == "woff" and "MATH" in font
+    assert set(map(ord, "∇√∑∏∫∂⋯⌈⟨ηβμ′≤≈→×·𝑤𝐰ℎ")) <= set(font.getBestCmap())
+    licence = (DOCS / "_static" / "math-licence.txt").read_text(encoding="utf-8")
+    assert "SIL OPEN FONT LICENSE\n\nVersion 1.1" in licence
+    assert "The STIX Fonts Project Authors" in licence
+    asked = str(PROJECT["optional-dependencies"]["site"])
+    assert "ziamath" not in asked and "fonttools" not in asked
