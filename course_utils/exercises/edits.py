@@ -1,5 +1,7 @@
 """A mistake as an edit of the reference: what the learner wrote in place of what.
 
+For example::
+
     Edit("v averages |g|. It averages g².", ("g**2", "np.abs(g)"))
 
 reads better than a switch in the reference for each mistake, where the mistake is a slip in one

@@ -23,6 +23,7 @@ from typing import Any
 import numpy as np
 
 from course_utils.exercises.edits import Edit, edited
+from course_utils.exercises.values import is_tensor, plain
 
 __all__ = ["Diagnosis", "Exercise", "Trial"]
 
@@ -62,14 +63,21 @@ class Diagnosis:
 class Exercise:
     """A function for the learner to write.
 
-    name : the function's name in the notebook.
-    reference : a right implementation.
-    inputs : ``inputs(rng)`` draws the arguments of one call, a tuple; rounded numbers
-        are easier to read when an input is shown.
-    mistakes : ``{name: (wrong implementation, sentence)}``, or ``{name: Edit(sentence, …)}``.
-        The sentence says what the learner did and what that does; it must not say the
-        solution. Of two that give the same, the first is named.
-    tolerance : how far a result may be from the reference, relative to its largest entry.
+    Attributes
+    ----------
+    name
+        the function's name in the notebook.
+    reference
+        a right implementation.
+    inputs
+        ``inputs(rng)`` draws the arguments of one call, a tuple; rounded numbers are easier to read
+        when an input is shown.
+    mistakes
+        ``{name: (wrong implementation, sentence)}``, or ``{name: Edit(sentence, …)}``. The sentence
+        says what the learner did and what that does; it must not say the solution. Of two that give
+        the same, the first is named.
+    tolerance
+        how far a result may be from the reference, relative to its largest entry.
     """
 
     name: str
@@ -101,8 +109,10 @@ class Exercise:
 
         Parameters
         ----------
-        function : the learner's.
-        rng : draws the inputs; a fresh one where not given.
+        function
+            the learner's.
+        rng
+            draws the inputs; a fresh one where not given.
         """
         return self.trial(rng).diagnose(function)
 
@@ -124,13 +134,21 @@ class Exercise:
 class Trial:
     """One check of a function: the inputs, and the results to compare with.
 
-    name : the function's name.
-    cases : the arguments of each call, small ones first.
-    expected : ``expected(i)`` is the right result for case i.
-    mistakes : ``{name: (results, sentence)}``, where ``results(i)`` is what the known
-        mistake gives for case i.
-    tolerance : as in `Exercise`.
-    inputs : what the inputs are called in a sentence.
+    Attributes
+    ----------
+    name
+        the function's name.
+    cases
+        the arguments of each call, small ones first.
+    expected
+        ``expected(i)`` is the right result for case i.
+    mistakes
+        ``{name: (results, sentence)}``, where ``results(i)`` is what the known mistake gives for
+        case i.
+    tolerance
+        as in `Exercise`.
+    inputs
+        what the inputs are called in a sentence.
     """
 
     name: str
@@ -267,36 +285,19 @@ def _run(function: Callable, case: tuple) -> Any:
         return function(*copy.deepcopy(case))
 
 
-def _is_tensor(value: Any) -> bool:
-    return hasattr(value, "requires_grad")  # torch need not be imported to know
-
-
 def _kept(value: Any) -> Any:
     """A copy of a result: a function may fill one buffer of its own again and again."""
     if isinstance(value, (tuple, list)):
         return (tuple if isinstance(value, tuple) else list)(_kept(part) for part in value)
-    if _is_tensor(value):
+    if is_tensor(value):
         return value.detach().clone()
     return value.copy() if isinstance(value, np.ndarray) else value
-
-
-def _plain(value: Any) -> Any:
-    """The tensors in a result as NumPy arrays; all else as it is."""
-    if isinstance(value, (tuple, list)):
-        return [_plain(part) for part in value]
-    if not _is_tensor(value):
-        return value
-    value = value.detach().cpu()
-    try:
-        return value.numpy()
-    except TypeError:  # NumPy has no bfloat16
-        return value.float().numpy()
 
 
 def _parts(value: Any) -> list[np.ndarray] | None:
     """A result as a list of float arrays (a tuple has one each); None if it holds no numbers."""
     try:
-        arrays = [np.asarray(_plain(v)) for v in (value if isinstance(value, tuple) else (value,))]
+        arrays = [np.asarray(plain(v)) for v in (value if isinstance(value, tuple) else (value,))]
         # NumPy would read "1.5" as a number and drop the imaginary part of another.
         numeric = all(array.dtype.kind in "biuf" for array in arrays)
         return [array.astype(float) for array in arrays] if numeric else None
@@ -360,7 +361,7 @@ def _text(value: Any) -> str:
         return getattr(value, "__name__", "function")
     if isinstance(value, (float, np.floating)):
         return f"{float(value):.6g}"
-    value = _plain(value)
+    value = plain(value)
     if isinstance(value, np.ndarray):
         return np.array2string(value, precision=4, separator=", ", threshold=12)
     text = repr(value)

@@ -9,15 +9,14 @@ the names of the public functions in `course_utils.exercises.functions`. All hom
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from course_utils.exercises import functions
-from course_utils.exercises.engine import Exercise, Trial, _plain
+from course_utils.exercises.engine import Exercise, Trial
+from course_utils.exercises.values import Reader, Writer
 
 __all__ = ["VISIBLE", "agree", "decode", "encode", "read", "tabulate", "to_text"]
 
@@ -30,51 +29,12 @@ def encode(value: Any) -> Any:
 
     Raises TypeError for what is not plain data, such as a function without a public name.
     """
-    value = _plain(value) if hasattr(value, "requires_grad") else value
-    if isinstance(value, np.generic):
-        value = value.item()
-    if value is None or isinstance(value, (bool, int, str)):
-        return value
-    if isinstance(value, float):
-        return value if math.isfinite(value) else {"float": str(value)}
-    if isinstance(value, list):
-        return [encode(part) for part in value]
-    if isinstance(value, tuple):
-        return {"tuple": [encode(part) for part in value]}
-    if isinstance(value, np.ndarray) and value.dtype.kind in "biuf":
-        flat = [
-            encode(entry) if entry == entry and abs(entry) != math.inf else str(entry)
-            for entry in value.ravel().tolist()
-        ]
-        return {"array": flat, "shape": list(value.shape), "dtype": value.dtype.name}
-    name = getattr(value, "__name__", "")
-    if callable(value) and name in functions.__all__ and getattr(functions, name) is value:
-        return {"function": name}
-    raise TypeError(
-        f"encode: {type(value).__name__} is no plain data; expected numbers, text, None, lists, "
-        "tuples, arrays of real numbers, or a function of course_utils.exercises.functions"
-    )
+    return Writer().tree(value)
 
 
 def decode(data: Any) -> Any:
     """The value that `encode` was given. Raises ValueError for anything else."""
-    if data is None or isinstance(data, (bool, int, float, str)):
-        return data
-    if isinstance(data, list):
-        return [decode(part) for part in data]
-    match data:
-        case {"float": str(text)}:
-            return float(text)
-        case {"tuple": list(parts)}:
-            return tuple(decode(part) for part in parts)
-        case {"array": list(flat), "shape": list(shape), "dtype": str(dtype)}:
-            entries = [float(entry) if isinstance(entry, str) else entry for entry in flat]
-            if np.dtype(dtype).kind in "biuf":
-                return np.array(entries, dtype=dtype).reshape(shape)
-        case {"function": str(name)}:
-            if name in functions.__all__:
-                return getattr(functions, name)
-    raise ValueError(f"decode: expected what encode makes, got {str(data)[:80]}")
+    return Reader().value(data)
 
 
 def tabulate(exercise: Exercise, rng: np.random.Generator) -> dict:

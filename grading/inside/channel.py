@@ -1,14 +1,14 @@
 """The narrow channel between the checker and a student's functions: plain data, nothing else.
 
-A message is a tree of JSON and, behind it, the bytes of its arrays. What comes from the student's
-side is read as what a stranger sent: limits on size, depth and number, types built afresh from a
-short list, never a pickle. Numbers keep type and value (nan, inf and -0.0, too), arrays dtype and
-shape. Functions go only towards the student, by the name of a public one.
+A message is a tree of JSON (`course_utils.exercises.values`) and, behind it, the bytes of its
+arrays. What comes from the student's side is read as what a stranger sent: limits on size, depth
+and number, types built afresh from a short list, never a pickle. Numbers keep type and value (nan,
+inf and -0.0, too), arrays dtype and shape. Functions go only towards the student, by the name of a
+public one.
 """
 
 from __future__ import annotations
 
-import importlib
 import json
 import math
 import socket
@@ -19,13 +19,12 @@ from typing import Any
 
 import numpy as np
 
+from course_utils.exercises.values import Reader, Writer
+
 __all__ = ["BadMessage", "Foreign", "pack", "receive", "unpack"]
 
 LARGEST = 64 * 1024**2  # bytes of a message
-DEEPEST = 40  # lists in lists
-MOST = 200_000  # values in a tree; arrays count as one
 LONGEST_MESSAGE = 2_000  # characters of an exception's text
-FUNCTIONS = ("course_utils.exercises.functions",)  # modules whose public functions have names here
 
 _HEAD = struct.Struct(">II")  # bytes of JSON, bytes of arrays
 _KINDS = "biufc"
@@ -71,70 +70,58 @@ def named(base: type, name: str) -> type:
 
 def pack(value: Any) -> bytes:
     """A message with this value. Raises ValueError where it is too large or too deep."""
-    arrays: list[bytes] = []
+    sender = _Sender()
     try:
-        tree = json.dumps(_encode(value, arrays, DEEPEST), ensure_ascii=True).encode()
+        tree = json.dumps(sender.tree(value), ensure_ascii=True).encode()
     except RecursionError:
         raise ValueError("lists within lists, too deep to be sent") from None
-    body = b"".join(arrays)
+    body = b"".join(sender.arrays)
     if len(tree) + len(body) > LARGEST:
         raise ValueError(f"a result of more than {LARGEST // 1024**2} MB")
     return _HEAD.pack(len(tree), len(body)) + tree + body
 
 
-def _encode(value: Any, arrays: list[bytes], depth: int) -> Any:
-    if depth == 0:
-        raise ValueError(f"lists within lists within lists, more than {DEEPEST} deep")
-    if value is None or isinstance(value, bool):
-        return value
-    if isinstance(value, np.generic | np.ndarray):
-        return _encode_array(value, arrays)
-    if isinstance(value, int):
-        value = int(value)
-        return value if abs(value) < 2**53 else ["int", hex(value)]
-    if isinstance(value, float):
-        return float(value)
-    if isinstance(value, complex):
-        return ["complex", value.real, value.imag]
-    if isinstance(value, str):
-        return str.__str__(value)
-    if isinstance(value, list | tuple):
-        kind = "tuple" if isinstance(value, tuple) else "list"
-        return [kind, [_encode(part, arrays, depth - 1) for part in value]]
-    if isinstance(value, dict):
-        pairs = [
-            [_encode(k, arrays, depth - 1), _encode(v, arrays, depth - 1)] for k, v in value.items()
-        ]
-        return ["dict", pairs]
-    if value is ...:
-        return ["..."]
-    if hasattr(value, "requires_grad") and hasattr(value, "detach"):
-        return _encode_tensor(value, arrays)
-    if getattr(value, "__module__", None) in FUNCTIONS and callable(value):
-        return ["function", value.__module__, value.__name__]
-    return ["foreign", type(value).__name__]
+class _Sender(Writer):
+    """Writes an array as the place where its bytes begin, and what is not carried by its name."""
 
+    def __init__(self) -> None:
+        self.arrays: list[bytes] = []
+        self.length = 0
 
-def _encode_array(value: np.generic | np.ndarray, arrays: list[bytes]) -> Any:
-    array = np.asarray(value)
-    if array.dtype.kind == "U":  # text: as Python's own
-        parts = _encode(array.tolist(), arrays, DEEPEST)
-        return parts if isinstance(value, np.generic) else ["text array", list(array.shape), parts]
-    if array.dtype.kind not in _KINDS or array.dtype.itemsize > 16 or array.dtype.char in "gG":
-        return ["foreign", type(value).__name__]
-    array = array.astype(array.dtype.newbyteorder("<"))
-    arrays.append(array.tobytes())
-    kind = "scalar" if isinstance(value, np.generic) else "array"
-    return [kind, array.dtype.str.lstrip("<|"), list(array.shape), sum(map(len, arrays[:-1]))]
+    def array(self, array: np.generic | np.ndarray) -> Any:
+        is_scalar, name = isinstance(array, np.generic), type(array).__name__
+        array = np.asarray(array)
+        if array.dtype.kind == "U":  # text: as Python's own
+            words = self.tree(array.tolist())
+            return words if is_scalar else {"words": words, "shape": list(array.shape)}
+        if array.dtype.kind not in _KINDS or array.dtype.itemsize > 16 or array.dtype.char in "gG":
+            return {"foreign": name}
+        array = array.astype(array.dtype.newbyteorder("<"))
+        start, part = self.length, array.tobytes()
+        self.arrays.append(part)
+        self.length += len(part)
+        dtype = array.dtype.str.lstrip("<|")
+        if is_scalar:
+            return {"scalar": start, "dtype": dtype}
+        return {"array": start, "shape": list(array.shape), "dtype": dtype}
 
+    def tensor(self, tensor: Any) -> Any:
+        kept = tensor.detach().cpu()
+        name = str(kept.dtype).removeprefix("torch.")
+        if name not in _TENSORS:  # bfloat16 and others that NumPy has not
+            kept = kept.float()
+        array = self.array(kept.resolve_conj().resolve_neg().numpy())
+        return {"tensor": array, "requires_grad": bool(tensor.requires_grad)}
 
-def _encode_tensor(value: Any, arrays: list[bytes]) -> Any:
-    kept = value.detach().cpu()
-    name = str(kept.dtype).removeprefix("torch.")
-    if name not in _TENSORS:  # bfloat16 and others that NumPy has not
-        name, kept = "float32", kept.float()
-    coded = _encode_array(kept.resolve_conj().resolve_neg().numpy(), arrays)
-    return ["tensor", coded, name, bool(value.requires_grad)]
+    def other(self, value: Any, depth: int) -> Any:
+        if isinstance(value, complex):
+            return {"complex": [self.tree(value.real), self.tree(value.imag)]}
+        if isinstance(value, dict):
+            pairs = [[self.tree(part, depth - 1) for part in pair] for pair in value.items()]
+            return {"dict": pairs}
+        if value is ...:
+            return {"ellipsis": True}
+        return {"foreign": type(value).__name__}
 
 
 # ------------------------------------------------------------------ and back
@@ -146,104 +133,61 @@ def unpack(tree: bytes, body: bytes, trusted: bool = False) -> Any:
     trusted : it comes from the checker: functions and tensors are made, too.
     """
     try:
-        return _Decoder(body, trusted).decode(json.loads(tree), DEEPEST + 5)
+        return _Receiver(body, trusted).value(json.loads(tree))
     except BadMessage:
         raise
     except (ValueError, TypeError, RecursionError, KeyError, OverflowError, MemoryError) as error:
         raise BadMessage(f"no message: {type(error).__name__}: {str(error)[:200]}") from None
 
 
-class _Decoder:
+class _Receiver(Reader):
+    """Reads what `_Sender` wrote, or what a stranger says it wrote."""
+
     def __init__(self, body: bytes, trusted: bool) -> None:
-        self.body, self.trusted, self.left = body, trusted, MOST
+        super().__init__()
+        self.body, self.trusted = body, trusted
 
-    def decode(self, node: Any, depth: int) -> Any:
-        self.left -= 1
-        if self.left < 0 or depth < 0:
-            raise BadMessage("too many values, or too deep")
-        if node is None or type(node) in (bool, int, float, str):
-            return node
-        if type(node) is not list or not node or type(node[0]) is not str:
-            raise BadMessage("a node of the tree is not known")
-        kind, *rest = node
-        return getattr(self, "_" + _READERS[kind])(depth, *rest)
+    def function(self, name: str) -> Any:
+        return super().function(name) if self.trusted else named(Foreign, "function")()
 
-    def _parts(self, depth, parts):
-        if type(parts) is not list:
-            raise BadMessage("a list was expected")
-        return [self.decode(part, depth - 1) for part in parts]
+    def other(self, node: dict[str, Any], depth: int) -> Any:
+        match node:
+            case {"array": start, "shape": shape, "dtype": str(dtype)}:
+                return self._array(start, _shape(shape), dtype)
+            case {"scalar": start, "dtype": str(dtype)}:
+                return self._array(start, (), dtype)[()]
+            case {"tensor": dict(coded), "requires_grad": bool(requires_grad)}:
+                return self._tensor(self.value(coded, depth - 1), requires_grad)
+            case {"words": words, "shape": shape}:
+                return np.array(self.value(words, depth - 1), dtype=str).reshape(_shape(shape))
+            case {"complex": [real, imaginary]}:
+                return complex(self.value(real, depth - 1), self.value(imaginary, depth - 1))
+            case {"dict": list(pairs)}:
+                return {self.value(k, depth - 1): self.value(v, depth - 1) for k, v in pairs}
+            case {"ellipsis": True}:
+                return ...
+            case {"foreign": str(name)}:
+                return named(Foreign, name)()
+        raise BadMessage("a node of the tree is not known")
 
-    def _tuple(self, depth, parts):
-        return tuple(self._parts(depth, parts))
-
-    def _dict(self, depth, pairs):
-        result = {}
-        for key, value in pairs:
-            result[self.decode(key, depth - 1)] = self.decode(value, depth - 1)
-        return result
-
-    def _int(self, depth, text):
-        return int(text, 16)
-
-    def _complex(self, depth, real, imaginary):
-        return complex(real, imaginary)
-
-    def _ellipsis(self, depth):
-        return ...
-
-    def _foreign(self, depth, name):
-        return named(Foreign, name)()
-
-    def _text(self, depth, shape, parts):
-        array = np.array(self.decode(parts, depth - 1), dtype=str)
-        return array.reshape(_shape(shape))
-
-    def _array(self, depth, dtype, shape, start):
-        kind = np.dtype(dtype if type(dtype) is str and len(dtype) <= 3 else "none")
+    def _array(self, start: Any, shape: tuple[int, ...], dtype: str) -> np.ndarray:
+        kind = np.dtype(dtype if len(dtype) <= 3 else "none")
         if kind.kind not in _KINDS or kind.hasobject:
             raise BadMessage("an array of a type that is not sent")
-        shape = _shape(shape)
         length = math.prod(shape) * kind.itemsize
         if type(start) is not int or start < 0 or start + length > len(self.body):
             raise BadMessage("an array's bytes are missing")
         part = self.body[start : start + length]
         return np.frombuffer(part, kind).reshape(shape).copy()
 
-    def _scalar(self, depth, dtype, shape, start):
-        return self._array(depth, dtype, [], start)[()]
-
-    def _tensor(self, depth, coded, name, requires_grad):
-        array = self.decode(coded, depth - 1)
+    def _tensor(self, array: Any, requires_grad: bool) -> Any:
         # The checker does not load PyTorch for a tensor alone: an array holds the same numbers.
         if type(array) is not np.ndarray or not (self.trusted or "torch" in sys.modules):
             return array
         import torch
 
         tensor = torch.from_numpy(array)
-        return tensor.requires_grad_(requires_grad is True) if self.trusted else tensor
-
-    def _function(self, depth, module, name):
-        if not self.trusted:
-            return named(Foreign, "function")()
-        if module not in FUNCTIONS or name.startswith("_"):
-            raise BadMessage("a function that has no name here")
-        return getattr(importlib.import_module(module), name)
-
-
-_READERS = {
-    "list": "parts",
-    "tuple": "tuple",
-    "dict": "dict",
-    "int": "int",
-    "complex": "complex",
-    "...": "ellipsis",
-    "foreign": "foreign",
-    "text array": "text",
-    "array": "array",
-    "scalar": "scalar",
-    "tensor": "tensor",
-    "function": "function",
-}
+        return tensor.requires_grad_(requires_grad) if self.trusted else tensor
 
 
 def _shape(sizes: Any) -> tuple[int, ...]:
