@@ -15,6 +15,7 @@ __all__ = [
     "DECAY",
     "FINITE",
     "NOT_NEGATIVE",
+    "POSITIVE",
     "SHARE",
     "floats",
     "generator",
@@ -30,16 +31,18 @@ __all__ = [
 Rule = tuple[str, Callable[[np.ndarray], Any]]
 FINITE: Rule = "finite", np.isfinite
 NOT_NEGATIVE: Rule = "finite and at least 0", lambda value: (value >= 0) & np.isfinite(value)
+POSITIVE: Rule = "finite and above 0", lambda value: (value > 0) & np.isfinite(value)
 SHARE: Rule = "between 0 and 1", lambda value: (value >= 0) & (value <= 1)
 DECAY: Rule = "at least 0 and below 1", lambda value: (value >= 0) & (value < 1)
 
 
-def number(owner: str, name: str, value: Any) -> Any:
-    """One finite number, as it is."""
+def number(owner: str, name: str, value: Any, rule: Rule = FINITE) -> Any:
+    """One number that `rule` allows, as it is."""
     if isinstance(value, bool) or not isinstance(value, int | float | np.integer | np.floating):
         raise TypeError(f"{owner}: {name} must be one number, not {value!r}")
-    if not np.isfinite(value):
-        raise ValueError(f"{owner}: {name} must be finite, not {value}")
+    words, allowed = rule
+    if not allowed(np.asarray(value)):
+        raise ValueError(f"{owner}: {name} must be {words}, not {value}")
     return value
 
 

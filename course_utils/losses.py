@@ -1,7 +1,7 @@
 """How wrong is a prediction, in one number, and which way does that number fall?
 
 Every loss here answers both questions at once: its value, and its gradient with respect to the
-prediction (the first argument), from which backpropagation starts.
+prediction (the first argument), from which backpropagation starts::
 
     loss, grad = mse(prediction, target)
     loss, grad = cross_entropy(logits, labels, reduction="sum")
@@ -28,6 +28,8 @@ and `logsumexp` beside them; lessons 04, 05, 07 and 08 train with them.
 
 import numpy as np
 from numpy.typing import ArrayLike
+
+from course_utils._given import POSITIVE, number, one_of
 
 __all__ = [
     "mse",
@@ -57,16 +59,21 @@ Loss = tuple[np.ndarray, np.ndarray]
 def mse(prediction: ArrayLike, target: ArrayLike, *, reduction: str = "mean") -> Loss:
     """Squared error: e² with e = prediction − target. There is no ½, so the gradient is 2e.
 
-    prediction  floats of any shape
-    target      numbers of the same shape
-    reduction   "mean", "sum" or "none"
-
     Returns (loss, grad): a number (or, for "none", an array of prediction's shape), and the
     gradient with respect to prediction, in its shape and dtype. A square too large for the dtype
     is inf.
 
     Raises TypeError for predictions of integers or of another dtype than float32 and float64;
     ValueError for shapes that differ, no entries at all, NaN or infinity, an unknown reduction.
+
+    Parameters
+    ----------
+    prediction
+        floats of any shape
+    target
+        numbers of the same shape
+    reduction
+        "mean", "sum" or "none"
     """
     prediction, target = _pair("mse", prediction, target)
     e = prediction - target
@@ -75,7 +82,7 @@ def mse(prediction: ArrayLike, target: ArrayLike, *, reduction: str = "mean") ->
 
 
 def l1(prediction: ArrayLike, target: ArrayLike, *, reduction: str = "mean") -> Loss:
-    """Absolute error: |e| with e = prediction − target, and sign(e) for its gradient.
+    """Absolute error: ``|e|`` with e = prediction − target, and sign(e) for its gradient.
 
     At e = 0 there is a kink; like PyTorch's, the gradient there is 0. Arguments, result and
     errors are those of `mse`.
@@ -90,6 +97,8 @@ def huber(
 ) -> Loss:
     """Squared error near the target, absolute error far from it: an outlier pulls only so hard.
 
+    With e = prediction − target::
+
         ½ e²               if |e| ≤ δ          gradient e
         δ (|e| − ½ δ)      otherwise           gradient ±δ
 
@@ -97,8 +106,7 @@ def huber(
     δ must be a finite number above 0; otherwise arguments, result and errors are those of `mse`.
     """
     prediction, target = _pair("huber", prediction, target)
-    if not isinstance(delta, int | float | np.integer | np.floating) or not 0 < delta < np.inf:
-        raise ValueError(f"huber: delta must be a finite number above 0, not {delta!r}")
+    delta = number("huber", "delta", delta, POSITIVE)
     e = prediction - target
     slope = np.clip(e, -float(delta), float(delta))
     # With q = min(|e|, δ) both branches are q (|e| − q/2), and neither can overflow for nothing.
@@ -113,15 +121,19 @@ def huber(
 def bce(prediction: ArrayLike, target: ArrayLike, *, reduction: str = "mean") -> Loss:
     """Binary cross-entropy of probabilities p: −y log p − (1 − y) log(1 − p).
 
-    prediction  floats between 0 and 1, of any shape: the probability of "yes"
-    target      of the same shape: 1 or True for yes, 0 or False for no, or a share between them
-
     Returns (loss, grad) as `mse` does. At p = 0 and p = 1 a logarithm is −∞ and the slope too.
     PyTorch, and this function, take −100 for any logarithm below it, and for the gradient
     (p − y) / max(p (1 − p), 10⁻¹²): finite, and in the right direction, but no longer the slope
     of that clamped value, which is flat. `bce_with_logits` needs no such cure: prefer it.
 
     Raises what `mse` raises, and ValueError for predictions or targets outside [0, 1].
+
+    Parameters
+    ----------
+    prediction
+        floats between 0 and 1, of any shape: the probability of "yes"
+    target
+        of the same shape: 1 or True for yes, 0 or False for no, or a share between them
     """
     p, y = _pair("bce", prediction, target)
     _between_0_and_1("bce", "prediction", p, "; for logits use bce_with_logits")
@@ -136,13 +148,17 @@ def bce(prediction: ArrayLike, target: ArrayLike, *, reduction: str = "mean") ->
 def bce_with_logits(logits: ArrayLike, target: ArrayLike, *, reduction: str = "mean") -> Loss:
     """`bce` of sigmoid(logits), computed without ever forming the probability.
 
-    −y log σ(z) − (1 − y) log(1 − σ(z)) = max(z, 0) − z y + log(1 + exp(−|z|)): the exponent is
+    −y log σ(z) − (1 − y) log(1 − σ(z)) = max(z, 0) − z y + log(1 + exp(−``|z|``)): the exponent is
     never positive, so nothing overflows, and no logarithm meets a 0. The gradient is σ(z) − y.
 
-    logits  floats of any shape, positive for "yes"
-    target  of the same shape, as in `bce`
-
     Returns and raises what `mse` does, and ValueError for targets outside [0, 1].
+
+    Parameters
+    ----------
+    logits
+        floats of any shape, positive for "yes"
+    target
+        of the same shape, as in `bce`
     """
     z, y = _pair("bce_with_logits", logits, target, "logits")
     _between_0_and_1("bce_with_logits", "target", y)
@@ -158,11 +174,6 @@ def bce_with_logits(logits: ArrayLike, target: ArrayLike, *, reduction: str = "m
 def cross_entropy(logits: ArrayLike, target: ArrayLike, *, reduction: str = "mean") -> Loss:
     """Surprise at the right class, −log softmax(logits)[label]; the gradient is softmax − target.
 
-    logits     floats of shape (..., C), C ≥ 2; the softmax happens in here: do not apply it before
-    target     the label of each sample, integers 0 … C − 1 of shape (...); or the probability of
-               each class, numbers of shape (..., C) whose rows sum to 1 (to within 10⁻⁶)
-    reduction  "mean" (over the samples, whatever C), "sum" or "none"
-
     Returns (loss, grad): a number (for "none" an array of shape (...)), and the gradient with
     respect to logits, of shape (..., C) and logits' dtype; for label indices as for probabilities
     that are 1 at the label.
@@ -171,6 +182,16 @@ def cross_entropy(logits: ArrayLike, target: ArrayLike, *, reduction: str = "mea
     labels that are not integers; ValueError for shapes that do not fit, labels outside 0 … C − 1,
     probabilities outside [0, 1] or not summing to 1, no samples, NaN or infinity, an unknown
     reduction.
+
+    Parameters
+    ----------
+    logits
+        floats of shape (..., C), C ≥ 2; the softmax happens in here: do not apply it before
+    target
+        the label of each sample, integers 0 … C − 1 of shape (...); or the probability of each
+        class, numbers of shape (..., C) whose rows sum to 1 (to within 10⁻⁶)
+    reduction
+        "mean" (over the samples, whatever C), "sum" or "none"
     """
     logits = _floats("cross_entropy", "logits", logits)
     target = _class_probabilities(logits, target)
@@ -230,13 +251,12 @@ def softmax(z: ArrayLike) -> np.ndarray:
 
 
 def _reduced(owner, losses, grad, reduction):
+    one_of(owner, "reduction", reduction, ("mean", "sum", "none"))
     if reduction == "none":
         return losses[()], grad[()]
     if reduction == "sum":
         return losses.sum(), grad[()]
-    if reduction == "mean":
-        return losses.mean(), (grad / losses.size)[()]
-    raise ValueError(f'{owner}: reduction must be "mean", "sum" or "none", not {reduction!r}')
+    return losses.mean(), (grad / losses.size)[()]
 
 
 def _finite(owner, name, values):

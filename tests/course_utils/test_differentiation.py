@@ -485,17 +485,16 @@ def test_an_elementwise_function_that_changes_its_argument_is_refused(scheme):
 
 @pytest.mark.parametrize("name", WITH_SCHEME)
 def test_an_unknown_scheme_is_answered_with_the_known_ones(name):
-    with pytest.raises(
-        ValueError, match="'middle', expected one of 'forward', 'backward', 'central', 'complex'"
-    ):
+    known = 'one of "forward", "backward", "central", "complex"; not \'middle\''
+    with pytest.raises(ValueError, match=known):
         CALLS[name](total, np.ones(2), scheme="middle")
 
 
 def test_second_differences_are_no_scheme_of_the_first_derivative():
     assert default_step("second") > default_step("central")
-    with pytest.raises(ValueError, match="unknown scheme 'second'"):
+    with pytest.raises(ValueError, match="scheme must be one of .*; not 'second'"):
         derivative(np.sin, 1.0, scheme="second")
-    with pytest.raises(ValueError, match="unknown scheme 'middle', expected one of.*'second'"):
+    with pytest.raises(ValueError, match="one of .*\"second\"; not 'middle'"):
         default_step("middle")
 
 
@@ -530,7 +529,7 @@ def test_a_step_of_another_shape_is_refused():
 
 @pytest.mark.parametrize("max_bytes", [0, -1, 1.5, None])
 def test_a_memory_limit_that_is_no_positive_number_is_refused(max_bytes):
-    with pytest.raises(ValueError, match="max_bytes"):
+    with pytest.raises((TypeError, ValueError), match="max_bytes must be"):
         gradient(total, np.ones(3), batched=True, max_bytes=max_bytes)
 
 
@@ -665,8 +664,14 @@ def test_a_gradient_that_cannot_be_compared_is_refused(grad, message):
 
 @pytest.mark.parametrize("directions", [0, -1, 2.0, True])
 def test_a_number_of_directions_that_counts_nothing_is_refused(directions):
-    with pytest.raises(ValueError, match="directions is"):
+    with pytest.raises((TypeError, ValueError), match="directions must be"):
         check_gradient(total, np.ones(2) * 2, np.ones(2), directions=directions)
+
+
+def test_directions_may_be_counted_by_numpy_and_come_from_a_generator_alone():
+    assert check_gradient(total, np.ones(2) * 2, np.ones(2), directions=np.int64(2)).ok
+    with pytest.raises(TypeError, match="rng must be a random generator"):
+        check_gradient(total, np.ones(2) * 2, np.ones(2), directions=2, rng=0)
 
 
 # --- the floor this module stands on -----------------------------------------------------------
