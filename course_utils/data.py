@@ -1,10 +1,12 @@
 """Something to learn from: real handwritten digits, and small worlds whose truth is known.
 
+Two of them::
+
     X, y = digits()                                     # 1,797 images of 8 × 8 pixels, 10 classes
     x, y = line(np.random.default_rng(SEED), 200)       # a line with noise, as any number of points
 
 Whatever is drawn at random is drawn from the generator you pass first: the same seed makes the
-same data, and nothing here touches a hidden global state. Then
+same data, and nothing here touches a hidden global state. Then::
 
     (X, y), (X_val, y_val), (X_test, y_test) = split(rng, X, y)
     for batch in minibatches(rng, len(X), 32):          # one epoch
@@ -95,18 +97,22 @@ def split(
 ) -> tuple[Arrays, Arrays, Arrays]:
     """Shuffle samples into three parts: to learn from, to choose by, and to judge with at the end.
 
-    Parameters
-    ----------
-    rng : the random generator that shuffles.
-    X, y : arrays whose first axis counts the n samples.
-    validation : the share of samples for choosing: 0.2 of 100 are 20.
-    test : the share that is touched once, at the end; what remains is for training.
-
     Returns (X_train, y_train), (X_val, y_val), (X_test, y_test): copies, every sample in exactly
     one of them. A share of 0 makes an empty part.
 
     Raises TypeError or ValueError for an rng that is none, X and y of different lengths, shares
     outside [0, 1), a share that comes to no sample, and shares that leave none for training.
+
+    Parameters
+    ----------
+    rng
+        the random generator that shuffles.
+    X, y
+        arrays whose first axis counts the n samples.
+    validation
+        the share of samples for choosing: 0.2 of 100 are 20.
+    test
+        the share that is touched once, at the end; what remains is for training.
     """
     X, y = np.asarray(X), np.asarray(y)
     if X.ndim == 0 or y.ndim == 0 or len(X) != len(y):

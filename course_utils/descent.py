@@ -1,7 +1,7 @@
 """The loop: ask for the gradient, take a step, write down where you are.
 
 `descend` runs one optimizer, or a whole grid of its settings at once, and returns every point on
-the way. Explorers, races and phase diagrams are all made from that one array.
+the way. Explorers, races and phase diagrams are all made from that one array::
 
     path = descend(RAVINE, SGD(lr=0.9), start=[-7.0, 2.0], steps=100)       # (101, 2)
     path = descend(RAVINE, SGD(lr=rates[:, None]), RAVINE.start, 100)       # (101, len(rates), 2)
@@ -36,22 +36,10 @@ def descend(
 ) -> np.ndarray:
     """Walk down `surface` from `start` and return the whole path.
 
-    surface    a `Surface`, anything with a method ``gradient``, or a gradient function:
-               points (..., n) → gradients (..., n)
-    optimizer  from `course_utils.optimizers`, or anything with ``init(x)`` and
-               ``step(x, grad, state)``; its hyperparameters may be arrays that broadcast against
-               points: lr of shape (41, 1) walks 41 paths
-    start      floats of shape (..., n)
-    steps      how many steps to take, at least 0
-    schedule   from `course_utils.schedules`: the factor of the optimizer's lr at step 0, 1, 2, …
-    noise      standard deviation of Gaussian noise added to each gradient, a number or an array
-               that broadcasts against points: the stand-in for mini-batches
-    rng        the random generator that noise needs: ``np.random.default_rng(SEED)``
-
-    Returns the path, of shape (steps + 1, *grid, n) and start's dtype: path[0] is the start,
-    path[t] the point after t steps. The grid is what start's leading axes, the hyperparameters,
-    the schedule and the noise broadcast to. It is one array of (steps + 1) · grid · n numbers:
-    800 settings × 300 steps × 2 coordinates in float64 take 3.9 MB.
+    Returns the path, of shape ``(steps + 1, *grid, n)`` and start's dtype: path[0] is the start,
+    path[t] the point after t steps. The grid is what start's leading axes, the hyperparameters, the
+    schedule and the noise broadcast to. It is one array of (steps + 1) · grid · n numbers: 800
+    settings × 300 steps × 2 coordinates in float64 take 3.9 MB.
 
     Noise is drawn in the shape of `start`, once a step. So settings differ in their
     hyperparameters alone, and a run out of a grid equals the same run by itself; for independent
@@ -62,6 +50,27 @@ def descend(
 
     Raises TypeError or ValueError for a start of integers or with NaN, a negative or fractional
     number of steps, noise without rng, and a gradient of the wrong shape.
+
+    Parameters
+    ----------
+    surface
+        a `Surface`, anything with a method ``gradient``, or a gradient function: points (..., n) →
+        gradients (..., n)
+    optimizer
+        from `course_utils.optimizers`, or anything with ``init(x)`` and ``step(x, grad, state)``;
+        its hyperparameters may be arrays that broadcast against points: lr of shape (41, 1) walks
+        41 paths
+    start
+        floats of shape (..., n)
+    steps
+        how many steps to take, at least 0
+    schedule
+        from `course_utils.schedules`: the factor of the optimizer's lr at step 0, 1, 2, …
+    noise
+        standard deviation of Gaussian noise added to each gradient, a number or an array that
+        broadcasts against points: the stand-in for mini-batches
+    rng
+        the random generator that noise needs: ``np.random.default_rng(SEED)``
     """
     gradient = getattr(surface, "gradient", surface)
     if not callable(gradient):
@@ -100,7 +109,7 @@ def descend(
 
 
 def diverged_at(path: np.ndarray, axis: int = 0) -> np.ndarray:
-    """The step at which each run of a path (steps + 1, *grid, n) became NaN, or −1: (*grid).
+    """When each run of a path ``(steps + 1, *grid, n)`` became NaN: a step, or −1: ``(*grid)``.
 
     `axis` is that of the steps, if it is not the first. Raises ValueError for an array that is no
     path.

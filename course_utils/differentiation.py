@@ -5,14 +5,14 @@ lesson 02 is about them; later lessons check their own gradients with `check_gra
 
 Four schemes estimate f'(x) from values of f near x:
 
-=========  ==============================  ==================  =========================
-scheme     formula                         error, h -> 0       evaluations of n partials
-=========  ==============================  ==================  =========================
-forward    (f(x + h) - f(x)) / h           O(h)                n + 1
-backward   (f(x) - f(x - h)) / h           O(h)                n + 1
-central    (f(x + h) - f(x - h)) / (2 h)   O(h^2)              2 n
-complex    Im f(x + i h) / h               O(h^2), no rounding n
-=========  ==============================  ==================  =========================
+=========  ==============================  ===================  ========================
+scheme     formula                         error, h -> 0        evaluations of n partials
+=========  ==============================  ===================  ========================
+forward    (f(x + h) - f(x)) / h           O(h)                 n + 1
+backward   (f(x) - f(x - h)) / h           O(h)                 n + 1
+central    (f(x + h) - f(x - h)) / (2 h)   O(h^2)               2 n
+complex    Im f(x + i h) / h               O(h^2), no rounding  n
+=========  ==============================  ===================  ========================
 
 Two promises hold everywhere: f gets copies, never the caller's own array, and a function that
 cannot be differentiated this way (it changes its argument, forgets `return`, adds up the wrong
@@ -27,6 +27,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
+
+from course_utils._given import generator, one_of, whole
 
 __all__ = [
     "SCHEMES",
@@ -61,19 +63,23 @@ def default_step(scheme: str, dtype: DTypeLike = np.float64) -> float:
     The "complex" scheme subtracts nothing, so nothing cancels, and h may be so small that h^2
     vanishes beside 1: 1e-20 (Squire and Trapp, SIAM Review 40, 1998, equation 2).
 
-    The functions of this module multiply this by max(1, |x|), because neighbouring
-    floating-point numbers lie further apart where |x| is large, and use the step that is really
+    The functions of this module multiply this by ``max(1, |x|)``, because neighbouring
+    floating-point numbers lie further apart where ``|x|`` is large, and use the step that is really
     taken, (x + h) - x, instead of h, because x + h is rounded.
 
     Parameters
     ----------
-    scheme : "forward", "backward", "central", "complex" or "second".
-    dtype : a real floating-point type of at least 32 bits.
+    scheme
+        "forward", "backward", "central", "complex" or "second".
+    dtype
+        a real floating-point type of at least 32 bits.
 
     Raises
     ------
-    ValueError : the scheme is unknown.
-    TypeError : the dtype is not real floating point, or is float16.
+    ValueError
+        the scheme is unknown.
+    TypeError
+        the dtype is not real floating point, or is float16.
     """
     eps = float(np.finfo(_real_dtype(dtype, "default_step")).eps)
     steps = {
@@ -83,9 +89,7 @@ def default_step(scheme: str, dtype: DTypeLike = np.float64) -> float:
         "complex": 1e-20,
         "second": eps ** (1 / 4),
     }
-    if scheme not in steps:
-        raise _unknown_scheme(scheme, "default_step", tuple(steps))
-    return steps[scheme]
+    return steps[one_of("default_step", "scheme", scheme, steps)]
 
 
 def derivative(
@@ -95,13 +99,17 @@ def derivative(
 
     Parameters
     ----------
-    f : takes an array of any shape and returns one of the same shape, element by element.
-    x : real floating-point numbers of any shape.
-    h : the step, in the units of x: a positive number or an array that broadcasts to x's shape.
-        `default_step(scheme, x.dtype) * max(1, |x|)` if not given. What is divided by is the
-        step as rounded by x + h.
-    scheme : "forward", "backward", "central" or "complex". The last needs an f that computes
-        with complex numbers; np.abs and anything else that drops an imaginary part does not.
+    f
+        takes an array of any shape and returns one of the same shape, element by element.
+    x
+        real floating-point numbers of any shape.
+    h
+        the step, in the units of x: a positive number or an array that broadcasts to x's shape.
+        `default_step(scheme, x.dtype) * max(1, |x|)` if not given. What is divided by is the step
+        as rounded by x + h.
+    scheme
+        "forward", "backward", "central" or "complex". The last needs an f that computes with
+        complex numbers; np.abs and anything else that drops an imaginary part does not.
 
     Returns
     -------
@@ -109,14 +117,16 @@ def derivative(
 
     Raises
     ------
-    TypeError : f is not callable, x is not real floating point (integers: x + h would be rounded
-        away), or f returns None, text, or complex numbers for a real scheme.
-    ValueError : x is empty or has NaN or infinity, h is not positive or too small to change x,
-        the scheme is unknown, f returns another shape, f changes its argument, or f returns
-        real numbers for the complex scheme.
+    TypeError
+        f is not callable, x is not real floating point (integers: x + h would be rounded away), or
+        f returns None, text, or complex numbers for a real scheme.
+    ValueError
+        x is empty or has NaN or infinity, h is not positive or too small to change x, the scheme is
+        unknown, f returns another shape, f changes its argument, or f returns real numbers for the
+        complex scheme.
     """
     who = "derivative(f, x)"
-    _known_scheme(scheme, who)
+    one_of(who, "scheme", scheme, SCHEMES)
     x = _checked_point(f, x, who)
     h = _checked_step(h, x, scheme, who)
     hint = (
@@ -160,10 +170,14 @@ def gradient(
 
     Parameters
     ----------
-    f : the function, see above. It gets copies: it must use its argument, not a variable outside.
-    x : real floating-point numbers; any shape, or (..., n) if batched.
-    h, scheme : as for `derivative`.
-    max_bytes : upper limit of a block of copies; a block has at least one copy.
+    f
+        the function, see above. It gets copies: it must use its argument, not a variable outside.
+    x
+        real floating-point numbers; any shape, or (..., n) if batched.
+    h, scheme
+        as for `derivative`.
+    max_bytes
+        upper limit of a block of copies; a block has at least one copy.
 
     Returns
     -------
@@ -171,11 +185,12 @@ def gradient(
 
     Raises
     ------
-    TypeError, ValueError : as for `derivative`, except that f must return one number, or one
-        number for each point if batched.
+    TypeError, ValueError
+        as for `derivative`, except that f must return one number, or one number for each point if
+        batched.
     """
     who = "gradient(f, x)"
-    _known_scheme(scheme, who)
+    one_of(who, "scheme", scheme, SCHEMES)
     x = _checked_point(f, x, who)
     h = _checked_step(h, x, scheme, who)
     points = _points(x, batched, who)
@@ -213,8 +228,10 @@ def hessian(
 
     Parameters
     ----------
-    f, x, batched : as for `gradient`.
-    h : as for `derivative`, with `default_step("second", x.dtype) * max(1, |x|)` if not given.
+    f, x, batched
+        as for `gradient`.
+    h
+        as for `derivative`, with `default_step("second", x.dtype) * max(1, |x|)` if not given.
 
     Returns
     -------
@@ -222,7 +239,8 @@ def hessian(
 
     Raises
     ------
-    TypeError, ValueError : as for `gradient`.
+    TypeError, ValueError
+        as for `gradient`.
     """
     who = "hessian(f, x)"
     x = _checked_point(f, x, who)
@@ -270,19 +288,25 @@ def directional_derivative(
 
     Parameters
     ----------
-    f : takes an array of x's shape and returns one number.
-    x : real floating-point numbers of any shape.
-    direction : finite real numbers of x's shape, not all zero.
-    h : the step in t, a positive number; by default the largest component of h * direction is
+    f
+        takes an array of x's shape and returns one number.
+    x
+        real floating-point numbers of any shape.
+    direction
+        finite real numbers of x's shape, not all zero.
+    h
+        the step in t, a positive number; by default the largest component of h * direction is
         `default_step(scheme, x.dtype) * max(1, |x|)`.
-    scheme : as for `derivative`.
+    scheme
+        as for `derivative`.
 
     Raises
     ------
-    TypeError, ValueError : as for `gradient`, and if the direction is zero or has another shape.
+    TypeError, ValueError
+        as for `gradient`, and if the direction is zero or has another shape.
     """
     who = "directional_derivative(f, x, direction)"
-    _known_scheme(scheme, who)
+    one_of(who, "scheme", scheme, SCHEMES)
     x = _checked_point(f, x, who)
     along = np.asarray(direction)
     if along.shape != x.shape:
@@ -319,11 +343,17 @@ def directional_derivative(
 class GradientCheck:
     """What `check_gradient` found.
 
-    relative_error : the largest relative error.
-    ok : whether it is at most `threshold`.
-    worst_index : where it is: an index into `numerical` and `analytic`.
-    numerical, analytic : what was compared: the partial derivatives, in x's shape, or the slopes
-        along random directions, of shape (directions,).
+    Attributes
+    ----------
+    relative_error
+        the largest relative error.
+    ok
+        whether it is at most `threshold`.
+    worst_index
+        where it is: an index into `numerical` and `analytic`.
+    numerical, analytic
+        what was compared: the partial derivatives, in x's shape, or the slopes along random
+        directions, of shape (directions,).
     """
 
     relative_error: float
@@ -356,31 +386,40 @@ def check_gradient(
 ) -> GradientCheck:
     """Compare a gradient somebody derived with central differences.
 
-    The relative error is |a - n| / max(|a|, |n|, floor) for the analytic value a and the
+    The relative error is ``|a - n| / max(|a|, |n|, floor)`` for the analytic value a and the
     numerical value n (the measure of Stanford's CS231n, Karpathy 2016, "Gradient checks"). The
     floor decides what counts as zero: a central difference cannot see changes below its own
-    rounding, 2 eps |f| / h, so that a difference of that size never fails the check.
+    rounding, ``2 eps |f| / h``, so that a difference of that size never fails the check.
 
     A right gradient of a smooth function passes 1e-6 easily. At a kink (ReLU) differences and
     gradient honestly disagree: pass ``threshold=1e-4`` or move x.
 
     Parameters
     ----------
-    f : takes an array of x's shape and returns one number, computed in float64.
-    grad : function x -> gradient, or the gradient itself; x's shape.
-    x : float64 numbers of any shape.
-    directions : None compares every partial derivative: 2 x.size + 1 evaluations. A number k
-        compares the slopes along k random directions of length 1 instead: 2 k + 1 evaluations,
-        however large x is.
-    rng : where the random directions come from; `np.random.default_rng(0)` if not given.
-    threshold : largest relative error that passes.
+    f
+        takes an array of x's shape and returns one number, computed in float64.
+    grad
+        function x -> gradient, or the gradient itself; x's shape.
+    x
+        float64 numbers of any shape.
+    directions
+        None compares every partial derivative: 2 x.size + 1 evaluations. A number k compares the
+        slopes along k random directions of length 1 instead: 2 k + 1 evaluations, however large x
+        is.
+    rng
+        where the random directions come from; `np.random.default_rng(0)` if not given.
+    threshold
+        largest relative error that passes.
 
     Raises
     ------
-    TypeError : x, or a value of f, is float32: a difference of two float32 values keeps three or
-        four digits, too few to tell a wrong gradient from rounding.
-    ValueError : grad has another shape than x, or is not finite; directions is not positive.
-    TypeError, ValueError : as for `gradient`.
+    TypeError
+        x, or a value of f, is float32: a difference of two float32 values keeps three or four
+        digits, too few to tell a wrong gradient from rounding.
+    ValueError
+        grad has another shape than x, or is not finite; directions is not positive.
+    TypeError, ValueError
+        as for `gradient`; rng is no generator, directions no whole number.
     """
     who = "check_gradient(f, grad, x)"
     x = _checked_point(f, x, who)
@@ -438,12 +477,8 @@ def _derived(grad, x: np.ndarray, who: str) -> np.ndarray:
 
 def _random_directions(directions, x: np.ndarray, rng, who: str) -> np.ndarray:
     """Random directions of length 1: (directions, *x.shape)."""
-    if isinstance(directions, bool) or not isinstance(directions, int) or directions < 1:
-        raise ValueError(
-            f"{who}: directions is {directions!r}, expected None (every partial "
-            "derivative) or a whole number of random directions ≥ 1"
-        )
-    rng = np.random.default_rng(0) if rng is None else rng
+    directions = whole(who, "directions", directions)
+    rng = np.random.default_rng(0) if rng is None else generator(who, "rng", rng)
     vectors = rng.standard_normal((directions, *x.shape))
     return vectors / np.sqrt(np.sum(vectors**2, axis=tuple(range(1, vectors.ndim)), keepdims=True))
 
@@ -497,9 +532,8 @@ def _blocks(
     x: np.ndarray, shifted: np.ndarray, batched: bool, max_bytes: int, who: str
 ) -> Iterator[slice]:
     """Cut the rows of `shifted` so that as many copies of x take at most max_bytes."""
-    if not isinstance(max_bytes, (int, np.integer)) or max_bytes < 1:
-        raise ValueError(f"{who}: max_bytes is {max_bytes!r}, expected a positive whole number")
-    rows = int(max(1, min(len(shifted), max_bytes // (x.size * shifted.itemsize))))
+    copies = whole(who, "max_bytes", max_bytes) // (x.size * shifted.itemsize)
+    rows = max(1, min(len(shifted), copies))
     # A block of n copies of n numbers is square, and then a function that adds up the wrong axis
     # returns the right shape. Any other number of copies gives it away.
     if batched and rows == x.shape[-1] > 1:
@@ -632,18 +666,6 @@ def _checked_step(h: ArrayLike | None, x: np.ndarray, scheme: str, who: str) -> 
     if np.any(step == 0):
         raise _step_too_small(given.reshape(-1)[0], x, who)
     return step
-
-
-def _known_scheme(scheme: str, who: str) -> None:
-    if scheme not in SCHEMES:
-        raise _unknown_scheme(scheme, who, SCHEMES)
-
-
-def _unknown_scheme(scheme: str, who: str, valid: tuple[str, ...]) -> ValueError:
-    return ValueError(
-        f"{who}: unknown scheme {scheme!r}, expected one of "
-        + ", ".join(repr(name) for name in valid)
-    )
 
 
 def _step_too_small(h: ArrayLike, x: np.ndarray, who: str) -> ValueError:

@@ -32,10 +32,13 @@ def verdict(claim: str, holds: Any, **evidence: Any) -> None:
 
     Parameters
     ----------
-    claim : the sentence that is put to the test.
-    holds : True or False, computed from the experiment.
-    **evidence : numbers, short arrays or words that the claim rests on; numbers are
-        printed with three significant digits, whole numbers in full.
+    claim
+        the sentence that is put to the test.
+    holds
+        True or False, computed from the experiment.
+    **evidence
+        numbers, short arrays or words that the claim rests on; numbers are printed with three
+        significant digits, whole numbers in full.
 
     Raises
     ------
@@ -97,16 +100,18 @@ def predict(question: str, options: Mapping[str, str], answer: str) -> Predictio
 
     Parameters
     ----------
-    question : one sentence. ``code`` between backticks is set as code.
-    options : ``{option: why}``, two or more: for the right one why it is right,
-        for a wrong one why it tempts.
-    answer : the right option, word for word.
+    question
+        one sentence. ``code`` between backticks is set as code.
+    options
+        ``{option: why}``, two or more: for the right one why it is right, for a wrong one why it
+        tempts.
+    answer
+        the right option, word for word.
 
     Raises
     ------
     ValueError
-        There are fewer than two options, an option is not explained, or the
-        answer is none of them.
+        There are fewer than two options, an option is not explained, or the answer is none of them.
     """
     if len(options) < 2:
         raise ValueError("predict: a guess needs at least two options")

@@ -1,5 +1,7 @@
 """Deep networks that can be looked into, trained many at a time.
 
+From architecture to X-ray::
+
     model = mlp(20, 32, "sigmoid", init="xavier")            # 20 hidden layers of 32 units
     history = train(model, X, y, epochs=10, lr=0.1, rng=rng)
     picture = xray(model, X, y)                              # what each layer does, and learns
@@ -65,10 +67,13 @@ SLOPE_OF_DEAD_UNIT = 0.001  # a unit that stays below this share for every sampl
 class MLP(nn.Module):
     """A multilayer perceptron, or a stack of them; made by `mlp`.
 
-    weights, biases : parameters of the `depth` hidden layers and, last, of the output layer.
-        A weight has the shape (*runs, inputs of the layer, outputs), a bias (*runs, outputs);
-        runs is () for one network and (R,) for a stack. Hidden layers with batch normalisation
-        have no bias: it would be subtracted again, with the mean.
+    Attributes
+    ----------
+    weights, biases
+        parameters of the `depth` hidden layers and, last, of the output layer. A weight has the
+        shape ``(*runs, inputs of the layer, outputs)``, a bias ``(*runs, outputs)``; runs is () for
+        one network and (R,) for a stack. Hidden layers with batch normalisation have no bias: it
+        would be subtracted again, with the mean.
     """
 
     def __init__(self, weights, biases, activation, norm, residual, dropout):
@@ -80,7 +85,7 @@ class MLP(nn.Module):
         self.norms = nn.ModuleList(BatchNorm(bias.shape) for bias in biases[:-1] if norm == "batch")
 
     def forward(self, x: Tensor, record: list | None = None) -> Tensor:
-        """Logits (*runs, N, outputs) for inputs (N, inputs) or (*runs, N, inputs).
+        """Logits ``(*runs, N, outputs)`` for inputs (N, inputs) or ``(*runs, N, inputs)``.
 
         A `record` is appended to: (z, a) of each hidden layer, before its activation and after.
         """
@@ -99,9 +104,9 @@ class MLP(nn.Module):
 
 
 class BatchNorm(nn.Module):
-    """Batch normalisation of (*runs, N, width) over its samples; Ioffe and Szegedy (2015).
+    """Batch normalisation of ``(*runs, N, width)`` over its samples; Ioffe and Szegedy (2015).
 
-    It is `torch.nn.BatchNorm1d`, with gain, shift and statistics of the shape (*runs, width).
+    It is `torch.nn.BatchNorm1d`, with gain, shift and statistics of the shape ``(*runs, width)``.
     """
 
     def __init__(self, shape: Sequence[int]):
@@ -145,19 +150,26 @@ def mlp(
 
     Parameters
     ----------
-    depth, width : 1 or more.
-    activation : a name in ACTIVATIONS.
-    init : a name in INITS, which says how large the first weights of the hidden layers are
-        (biases start at 0). Those of the output layer have the standard deviation 1/√width,
-        whatever the name; but with "equal" every weight of every layer is 0.1.
-    norm : "none", or "batch" for batch normalisation before each activation.
-    residual : add the input of each hidden layer, except the first, to its output
-        (He et al. 2016).
-    dropout : the probability that an activation is set to 0 in training (Srivastava et al.
-        2014); those that stay are divided by 1 − dropout, as PyTorch does it.
-    seed : of the first weights. A sequence of seeds, of inits, or of both makes a stack of
-        networks; run k of a stack equals the single network of the k-th seed and init.
-    inputs, outputs : numbers of features and of classes.
+    depth, width
+        1 or more.
+    activation
+        a name in ACTIVATIONS.
+    init
+        a name in INITS, which says how large the first weights of the hidden layers are (biases
+        start at 0). Those of the output layer have the standard deviation 1/√width, whatever the
+        name; but with "equal" every weight of every layer is 0.1.
+    norm
+        "none", or "batch" for batch normalisation before each activation.
+    residual
+        add the input of each hidden layer, except the first, to its output (He et al. 2016).
+    dropout
+        the probability that an activation is set to 0 in training (Srivastava et al. 2014); those
+        that stay are divided by 1 − dropout, as PyTorch does it.
+    seed
+        of the first weights. A sequence of seeds, of inits, or of both makes a stack of networks;
+        run k of a stack equals the single network of the k-th seed and init.
+    inputs, outputs
+        numbers of features and of classes.
 
     Raises
     ------
@@ -208,9 +220,9 @@ def _first_weights(depth, width, init, seed, inputs, outputs):
 
 
 def cross_entropy(logits: Tensor, y: Tensor) -> Tensor:
-    """Mean cross-entropy of each run, shape (*runs,), from logits (*runs, N, classes).
+    """Mean cross-entropy of each run, shape ``(*runs,)``, from logits ``(*runs, N, classes)``.
 
-    Labels y have the shape (N,), or (*runs, N) where each run has its own.
+    Labels y have the shape (N,), or ``(*runs, N)`` where each run has its own.
     """
     y = y.expand(logits.shape[:-1])
     return functional.cross_entropy(
@@ -219,13 +231,13 @@ def cross_entropy(logits: Tensor, y: Tensor) -> Tensor:
 
 
 def accuracy(logits: Tensor, y: Tensor) -> Tensor:
-    """The share of samples whose largest logit is that of their label, shape (*runs,)."""
+    """The share of samples whose largest logit is that of their label, shape ``(*runs,)``."""
     return (logits.argmax(-1) == y).double().mean(-1)
 
 
 @dataclass(frozen=True)
 class History:
-    """Loss and accuracy at the start and after each epoch, arrays of shape (epochs + 1, *runs).
+    """Loss and accuracy at the start and after each epoch, arrays of shape ``(epochs + 1, *runs)``.
 
     They are taken in evaluation mode, over all samples. Without validation data, the last two are
     empty. A run whose numbers overflowed has a loss of NaN, and the accuracy of a guess.
@@ -255,23 +267,31 @@ def train(
 ) -> History:
     """Train a classifier on mini-batches, drawn anew in each epoch; the model changes in place.
 
+    The model is left in evaluation mode. A run whose numbers overflow stays NaN; the others go on.
+
     Parameters
     ----------
-    model : gives logits (*runs, N, classes): from `mlp`, or any other.
-    X, y : features (N, inputs) and labels (N,), for all runs of a stack the same; or
-        (*runs, N, inputs), (*runs, N), or both, where each run has its own.
-    rng : draws the mini-batches; all runs of a stack get the same positions. Dropout (and what a
+    model
+        gives logits ``(*runs, N, classes)``: from `mlp`, or any other.
+    X, y
+        features (N, inputs) and labels (N,), for all runs of a stack the same; or ``(*runs, N,
+        inputs)``, ``(*runs, N)``, or both, where each run has its own.
+    rng
+        draws the mini-batches; all runs of a stack get the same positions. Dropout (and what a
         penalty or transform draws from PyTorch) repeats with it, too.
-    epochs, batch_size : how often through the data, and samples in each step.
-    optimizer : of `torch.optim`; called as ``optimizer(parameters, lr=lr, **options)``.
-    validation : (X, y) to measure, never to learn from.
-    clip : the length to which a longer gradient is cut, for each run on its own
-        (Pascanu et al. 2013).
-    penalty : added to the loss of each step; a function of the model. For a stack, the sum over
-        its runs, or one number for each.
-    transform : changes the features of each mini-batch, for augmentation.
-
-    The model is left in evaluation mode. A run whose numbers overflow stays NaN; the others go on.
+    epochs, batch_size
+        how often through the data, and samples in each step.
+    optimizer
+        of `torch.optim`; called as ``optimizer(parameters, lr=lr, **options)``.
+    validation
+        (X, y) to measure, never to learn from.
+    clip
+        the length to which a longer gradient is cut, for each run on its own (Pascanu et al. 2013).
+    penalty
+        added to the loss of each step; a function of the model. For a stack, the sum over its runs,
+        or one number for each.
+    transform
+        changes the features of each mini-batch, for augmentation.
 
     Raises
     ------
@@ -339,7 +359,7 @@ def _measure(model, watched):
 
 
 def length(tensors: Iterable[Tensor], runs: int = 0) -> Tensor:
-    """The length of tensors (*runs, …) taken together as one vector: shape (*runs,).
+    """The length of tensors ``(*runs, …)`` taken together as one vector: shape ``(*runs,)``.
 
     `runs` is the number of axes that count runs.
     """
@@ -360,19 +380,28 @@ def _clip(parameters, limit, runs):
 
 @dataclass(frozen=True)
 class XRay:
-    """What each hidden layer does in one forward and one backward pass; arrays (*runs, depth).
-
-    activation : mean |a| of the layer's output.
-    delta : mean |δ|, where δ = ∂L/∂z and z goes into the activation function; L is the mean
-        loss of the samples.
-    gradient : mean |∂L/∂W| of the layer's weights.
-    saturated : share of the z where the slope of the activation function is below a tenth of
-        its steepest; for ReLU, where z is not above 0.
-    dead : share of units whose slope is below a thousandth of the steepest for every sample.
-    update : length of the step −η ∂L/∂W as a share of the length of W; about 0.001 is usual.
-    loss : mean cross-entropy, shape (*runs,).
+    """What each hidden layer does in one forward and one backward pass; arrays ``(*runs, depth)``.
 
     Numbers that overflowed are inf or NaN, and shares of NaN are NaN.
+
+    Attributes
+    ----------
+    activation
+        mean ``|a|`` of the layer's output.
+    delta
+        mean ``|δ|``, where δ = ∂L/∂z and z goes into the activation function; L is the mean loss of
+        the samples.
+    gradient
+        mean ``|∂L/∂W|`` of the layer's weights.
+    saturated
+        share of the z where the slope of the activation function is below a tenth of its steepest;
+        for ReLU, where z is not above 0.
+    dead
+        share of units whose slope is below a thousandth of the steepest for every sample.
+    update
+        length of the step −η ∂L/∂W as a share of the length of W; about 0.001 is usual.
+    loss
+        mean cross-entropy, shape ``(*runs,)``.
     """
 
     activation: np.ndarray

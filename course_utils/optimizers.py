@@ -1,6 +1,6 @@
 """The update rules that turn a gradient into a step.
 
-Every optimizer is a formula with a memory. You make one, ask for its first memory, and step:
+Every optimizer is a formula with a memory. You make one, ask for its first memory, and step::
 
     opt = Adam(lr=0.01)
     state = opt.init(x)
@@ -61,11 +61,15 @@ def _zeros(optimizer, x):
 def rule(memory: Sequence[str], **checks: Any) -> Callable[[type], type]:
     """Make a class of hyperparameters with a formula `step` into an optimizer.
 
-    memory : the names of its running averages, zero before the first step.
-    checks : what each hyperparameter may be: a rule of `_given`, `betas` or `switch`.
-
     The class is a frozen dataclass whose hyperparameters are checked when it is made. `step` stays
     only its formula: its input is checked before, x's dtype is kept after.
+
+    Parameters
+    ----------
+    memory
+        the names of its running averages, zero before the first step.
+    checks
+        what each hyperparameter may be: a rule of `_given`, `betas` or `switch`.
     """
 
     def made(cls: type) -> type:
@@ -145,6 +149,8 @@ def _with_care(step):
 class SGD:
     """Gradient descent, with momentum and Nesterov's look-ahead if asked for.
 
+    Each step::
+
         v ← μ v + (1 − dampening) g        (the first step: v ← g)
         x ← x − η v                        (nesterov: x ← x − η (g + μ v))
 
@@ -189,6 +195,8 @@ class SGD:
 class Adagrad:
     """Divide each coordinate's rate by the size of all the gradients it has met.
 
+    Each step::
+
         s ← s + g²
         x ← x − η / (1 + (t − 1) lr_decay) · g / (√s + ε)
 
@@ -220,6 +228,8 @@ class Adagrad:
 @rule(["s", "d"], lr=NOT_NEGATIVE, rho=SHARE, eps=NOT_NEGATIVE, weight_decay=NOT_NEGATIVE)
 class Adadelta:
     """Step as far as the recent steps went, for each unit of the recent gradients' size.
+
+    Each step::
 
         s ← ρ s + (1 − ρ) g²
         δ = √(d + ε) / √(s + ε) · g        (d: the running average of δ²)
@@ -258,6 +268,8 @@ class Adadelta:
 )
 class RMSprop:
     """Divide the gradient by the running size of recent gradients.
+
+    Each step::
 
         s ← α s + (1 − α) g²
         v ← μ v + g / (√s + ε)
@@ -313,6 +325,8 @@ def _adam(self, x, g, state):
 class Adam:
     """Momentum for the direction, RMSprop for the size, both corrected for starting at zero.
 
+    Each step::
+
         m ← β₁ m + (1 − β₁) g              m̂ = m / (1 − β₁ᵗ)
         v ← β₂ v + (1 − β₂) g²             v̂ = v / (1 − β₂ᵗ)
         x ← x − η m̂ / (√v̂ + ε)
@@ -344,6 +358,8 @@ class Adam:
 )
 class AdamW:
     """Adam with the weight decay beside the gradient instead of inside it.
+
+    Each step::
 
         x ← (1 − η λ) x, then Adam's step with the bare gradient
 

@@ -1,5 +1,7 @@
 """The eight patients of lesson 08: training runs that went wrong, each in one place.
 
+How they are met::
+
     print(examine("A"))                      # the symptoms of patient A
     plots.chart(examine("A"), healthy(), alt="…")
     heal("A", "scale the inputs")            # one of TREATMENTS
@@ -177,17 +179,28 @@ class Chart:
     """The symptoms of a run. Arrays that follow training have a value before it and one after
     each epoch, shape (epochs + 1,).
 
-    first_loss : loss before the first step; blind guessing among ten has log 10 = 2.30.
-    steps : how many steps had been taken.
-    loss, accuracy : over all training data.
-    val_accuracy : over the validation data.
-    new_accuracy : after training, over digits that nobody has touched before.
-    update : length of a step ÷ length of all weights; of the very first step, then the mean of
-        each epoch.
-    dead : share of the hidden units that are 0 for every training image.
-    units : how many of the 64 hidden units have weights of their own, after training.
-    one_batch : the loss of a network that gets ten training digits only, at each of 100 steps and
-        after them, shape (101,).
+    Attributes
+    ----------
+    first_loss
+        loss before the first step; blind guessing among ten has log 10 = 2.30.
+    steps
+        how many steps had been taken.
+    loss, accuracy
+        over all training data.
+    val_accuracy
+        over the validation data.
+    new_accuracy
+        after training, over digits that nobody has touched before.
+    update
+        length of a step ÷ length of all weights; of the very first step, then the mean of each
+        epoch.
+    dead
+        share of the hidden units that are 0 for every training image.
+    units
+        how many of the 64 hidden units have weights of their own, after training.
+    one_batch
+        the loss of a network that gets ten training digits only, at each of 100 steps and after
+        them, shape (101,).
     """
 
     first_loss: float

@@ -182,12 +182,18 @@ def endings(surface, starts, valleys, nearest, *, alt: str) -> Picture:
 def phase_diagram(rates, momenta, factor, *, best, border, alt: str) -> Picture:
     """By how much a step of momentum shrinks the distance, for every rate and momentum.
 
-    rates    (R,) and momenta (M,): the settings, both increasing
-    factor   (R, M): measured; 1 and above, and NaN, is drawn as "does not get closer"
-    best     (rate, momentum): where theory has the smallest factor, marked by a star
-    border   (M,): the rate at which theory sees each momentum diverge, drawn as a line
-
     Raises ValueError if the shapes do not fit.
+
+    Parameters
+    ----------
+    rates
+        (R,) and momenta (M,): the settings, both increasing
+    factor
+        (R, M): measured; 1 and above, and NaN, is drawn as "does not get closer"
+    best
+        (rate, momentum): where theory has the smallest factor, marked by a star
+    border
+        (M,): the rate at which theory sees each momentum diverge, drawn as a line
     """
     rates, momenta, factor, border = (
         np.asarray(v, float) for v in (rates, momenta, factor, border)

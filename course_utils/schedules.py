@@ -2,7 +2,7 @@
 
 Each function here returns a schedule, itself a function: ``schedule(t)`` is the factor of the
 first rate at step t = 0, 1, 2, …, a whole number or an array of them. Arguments may be arrays
-too, and broadcast against t. The formulas are those of ``torch.optim.lr_scheduler``.
+too, and broadcast against t. The formulas are those of ``torch.optim.lr_scheduler``::
 
     rate = 0.1 * cosine(T_max=100)(t)
     path = descend(surface, SGD(0.1), start, 100, schedule=warmup(10, cosine(90)))

@@ -23,10 +23,13 @@ __all__ = ["Sharpness", "top_eigenvalue", "rescaled"]
 
 @dataclass(frozen=True)
 class Sharpness:
-    """The eigenvalue of largest size and how far off it may be, arrays of shape (*runs,).
+    """The eigenvalue of largest size and how far off it may be, arrays of shape ``(*runs,)``.
 
-    error : ‖Hv − λv‖ ÷ |λ|: the Hessian has an eigenvalue no further from λ than this share
-        of λ. Above 0.05 take more iterations. In float32 it does not fall below about 0.0003.
+    Attributes
+    ----------
+    error
+        ‖Hv − λv‖ ÷ ``|λ|``: the Hessian has an eigenvalue no further from λ than this share of λ.
+        Above 0.05 take more iterations. In float32 it does not fall below about 0.0003.
     """
 
     eigenvalue: np.ndarray

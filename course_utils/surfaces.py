@@ -2,7 +2,7 @@
 
 A `Surface` is a loss with two parameters: its value, its gradient by hand, where its minima are,
 the window to draw, a point to start from and the learning rates worth trying. All of them take
-points of shape (..., 2), so that a whole grid of points is one call:
+points of shape (..., 2), so that a whole grid of points is one call::
 
     RAVINE([-7.0, 2.0])            # 6.45
     RAVINE.gradient([-7.0, 2.0])   # array([-0.7,  4. ])
@@ -34,19 +34,28 @@ __all__ = [
 class Surface:
     """A function of n parameters and what one needs to know to walk on it.
 
-    name      what to call it in a menu
-    function  points (..., n) → values (...)
-    gradient  points (..., n) → gradients (..., n)
-    minima    (k, n): every local minimum inside the bounds, the lowest first; k may be 0
-    bounds    (n, 2): the window to draw, lowest and highest value of each coordinate
-    start     (n,): a good first start inside the bounds
-    rates     (low, high): learning rates for plain gradient descent from `start`, from "crawls"
-              to "bounces, or worse"
-
     A surface is called like its function: ``surface(x)``. The arrays are read-only.
 
     Raises ValueError if the shapes do not fit together, the start is out of bounds, or the rates
     are not 0 < low < high; TypeError if function or gradient cannot be called.
+
+    Attributes
+    ----------
+    name
+        what to call it in a menu
+    function
+        points (..., n) → values (...)
+    gradient
+        points (..., n) → gradients (..., n)
+    minima
+        (k, n): every local minimum inside the bounds, the lowest first; k may be 0
+    bounds
+        (n, 2): the window to draw, lowest and highest value of each coordinate
+    start
+        (n,): a good first start inside the bounds
+    rates
+        (low, high): learning rates for plain gradient descent from `start`, from "crawls" to
+        "bounces, or worse"
     """
 
     name: str

@@ -8,7 +8,6 @@ from docutils import nodes
 from math_core import LatexError, LatexToMathML
 from sphinx.util import logging
 
-from tools.docstrings import to_rst
 from tools.notebooks import ROOT
 from tools.site.settings import PROJECT, REPOSITORY
 
@@ -18,7 +17,7 @@ project_copyright = f"{author}. Text and figures CC BY 4.0, code BSD-3-Clause"
 version = release = PROJECT["version"]
 language = "en"
 
-extensions = ["myst_nb", "sphinx.ext.autodoc"]
+extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
 show_warning_types = True
 
 # --- Pages ----------------------------------------------------------------------------------------
@@ -35,6 +34,9 @@ autodoc_member_order = "bysource"
 autodoc_typehints = "none"  # shapes and types stand in the text, and are easier to read there
 autodoc_preserve_defaults = True
 add_module_names = False
+napoleon_google_docstring = False  # docstrings are in NumPy's form
+napoleon_use_ivar = True  # attributes as a list; those with a default are members besides
+default_role = "py:obj"  # `name` leads to what it names, where that has a page
 
 # --- Looks ----------------------------------------------------------------------------------------
 
@@ -61,10 +63,6 @@ html_theme_options = {
     "show_toc_level": 2,
     "home_page_in_toc": False,
 }
-
-
-def plain_docstring(app, what, name, obj, options, lines):
-    lines[:] = to_rst(lines)
 
 
 def skip_what_is_not_ours(app, what, name, obj, skip, options):
@@ -96,7 +94,6 @@ def show_mathml(translator, node):
 def setup(app):
     app.add_html_math_renderer("mathml", (show_mathml, None), (show_mathml, None))
     app.connect("builder-inited", make_converter)
-    app.connect("autodoc-process-docstring", plain_docstring)
     app.connect("autodoc-process-signature", name_no_folder)
     app.connect("autodoc-skip-member", skip_what_is_not_ours)
 

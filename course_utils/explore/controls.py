@@ -17,11 +17,17 @@ Values = Sequence[Any] | np.ndarray
 class Control:
     """A slider (numbers) or a menu (words).
 
-    values : where it can stand, two or more.
-    label : what stands beside it; its name where not given.
-    start : where it stands at first; where not given, a slider in the middle and a menu at its
-        first entry. Of numbers the nearest value is taken.
-    play : whether the play button runs through it.
+    Attributes
+    ----------
+    values
+        where it can stand, two or more.
+    label
+        what stands beside it; its name where not given.
+    start
+        where it stands at first; where not given, a slider in the middle and a menu at its first
+        entry. Of numbers the nearest value is taken.
+    play
+        whether the play button runs through it.
     """
 
     values: Values
@@ -44,8 +50,12 @@ class Control:
 class On:
     """An array whose first axes belong to controls.
 
-    array : shape ``(*controls, ...)``.
-    follows : the names of those controls, with blanks between them, in the order of its axes.
+    Attributes
+    ----------
+    array
+        shape ``(*controls, ...)``.
+    follows
+        the names of those controls, with blanks between them, in the order of its axes.
     """
 
     array: Any

@@ -19,14 +19,17 @@ LIMIT_BYTES = 32 * 2**20  # packed data beyond this would make a notebook too he
 class Paper:
     """The figure's paper, on which points lie.
 
-    size : width and height in CSS pixels.
+    Attributes
+    ----------
+    size
+        width and height in CSS pixels.
     """
 
     def __init__(self, size: np.ndarray) -> None:
         self.size = size
 
     def pack(self, name: str, axes: Axes, xs: np.ndarray, ys: np.ndarray) -> np.ndarray:
-        """Data coordinates (*grid, points) → 16-bit pixel positions (2, *grid, points).
+        """Data coordinates ``(*grid, points)`` → 16-bit pixel positions ``(2, *grid, points)``.
 
         Raises ValueError, with the artist's name, where they would be too many.
         """

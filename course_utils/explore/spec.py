@@ -69,11 +69,18 @@ class Zone(TypedDict):
 class Spec(TypedDict):
     """An explorer without its numbers, which are the deflated `data` that `table` opens.
 
-    reach : how many figure sizes beyond its edges a coordinate may lie.
-    first : the place at which each control stands at first.
-    status : the line under the picture, with {names} of controls and of `value:` arrays.
-    words : what the codes of a `value:` array of words stand for.
-    reveal : artist → control: its first k + 1 points show while the control stands at place k.
+    Attributes
+    ----------
+    reach
+        how many figure sizes beyond its edges a coordinate may lie.
+    first
+        the place at which each control stands at first.
+    status
+        the line under the picture, with {names} of controls and of `value:` arrays.
+    words
+        what the codes of a `value:` array of words stand for.
+    reveal
+        artist → control: its first k + 1 points show while the control stands at place k.
     """
 
     alt: str

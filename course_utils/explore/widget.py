@@ -50,28 +50,35 @@ def explorer(
 
     Parameters
     ----------
-    fig : the figure, with all its artists in place.
-    controls : what the reader moves, by name, in the order in which it stands on the page.
-    moving : ``{artist: (xs, ys)}`` or ``{artist: (xs, ys, control)}``. The artist is a `Line2D` or
-        a `PolyCollection`; xs and ys are arrays ``(points,)`` in data coordinates, or `On` of
-        arrays ``(*controls, points)``; without the last axis it is one point. NaN lifts the pen.
-        With a control named, only the first k + 1 points are shown while it stands at its k-th
-        value (a path, step by step).
-    alt : what the picture shows, in a sentence, for those who do not see it.
-    status : the line under the picture, a template such as ``"slope {slope}"``; the names are
-        those of `says` and of controls.
-    says : ``{name: On(array, controls)}`` of numbers (shown with three significant digits) or of
+    fig
+        the figure, with all its artists in place.
+    controls
+        what the reader moves, by name, in the order in which it stands on the page.
+    moving
+        ``{artist: (xs, ys)}`` or ``{artist: (xs, ys, control)}``. The artist is a `Line2D` or a
+        `PolyCollection`; xs and ys are arrays ``(points,)`` in data coordinates, or `On` of arrays
+        ``(*controls, points)``; without the last axis it is one point. NaN lifts the pen. With a
+        control named, only the first k + 1 points are shown while it stands at its k-th value (a
+        path, step by step).
+    alt
+        what the picture shows, in a sentence, for those who do not see it.
+    status
+        the line under the picture, a template such as ``"slope {slope}"``; the names are those of
+        `says` and of controls.
+    says
+        ``{name: On(array, controls)}`` of numbers (shown with three significant digits) or of
         words.
-    drag : ``{axes: (control of x, control of y)}``: pressing in these axes moves the controls to
-        the nearest values; None leaves a direction out.
+    drag
+        ``{axes: (control of x, control of y)}``: pressing in these axes moves the controls to the
+        nearest values; None leaves a direction out.
 
     Raises
     ------
     TypeError
         An artist is of a kind that cannot move.
     ValueError
-        Shapes do not fit the controls, a name is unknown, or the data would be larger than
-        32 MiB: the sentence says which.
+        Shapes do not fit the controls, a name is unknown, or the data would be larger than 32 MiB:
+        the sentence says which.
     """
     return Explorer(fig, controls, moving, alt, status, says or {}, drag or {})
 
@@ -81,9 +88,11 @@ class Explorer(anywidget.AnyWidget):
 
     Attributes
     ----------
-    controls : ``{name: its values}``.
-    spec, stage, data : what the browser gets: see `Spec`, the figure without what moves (PNG), and
-        the deflated arrays.
+    controls
+        ``{name: its values}``.
+    spec, stage, data
+        what the browser gets: see `Spec`, the figure without what moves (PNG), and the deflated
+        arrays.
     """
 
     _esm = Path(__file__).with_name("explore.js")

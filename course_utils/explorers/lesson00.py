@@ -14,7 +14,7 @@ __all__ = ["valley_walk", "valley_walk_at"]
 
 
 def valley_walk_at(surface: Surface, x0, x1, learning_rate, steps: int) -> np.ndarray:
-    """Walks of plain gradient descent, shape (*grid, steps + 1, 2), from starts (x0, x1).
+    """Walks of plain gradient descent, shape ``(*grid, steps + 1, 2)``, from starts (x0, x1).
 
     x0, x1 and learning_rate broadcast to the grid. A walk has diverged, and is NaN from there
     on, when it is further out than three times the map.

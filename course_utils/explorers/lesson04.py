@@ -13,7 +13,7 @@ __all__ = ["learning_rate", "learning_rate_at"]
 
 
 def learning_rate_at(curvature, rate, steps: int, start: float = 1.0) -> np.ndarray:
-    """Gradient descent on ½ λ x² from `start`: (*grid, steps + 1), for λ and η that broadcast.
+    """Gradient descent on ½ λ x² from `start`: ``(*grid, steps + 1)``, for λ and η that broadcast.
 
     Each step multiplies x by 1 − η λ (Nesterov 2004, section 1.2.3).
     """

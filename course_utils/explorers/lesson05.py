@@ -39,7 +39,7 @@ GAP = np.full((1, 2), np.nan)  # the pen is lifted
 
 
 def race_at(surface: Surface, optimizer: str, rate, momentum, steps: int) -> np.ndarray:
-    """The walk of one of `RULES` from the surface's start: (*grid, steps + 1, 2).
+    """The walk of one of `RULES` from the surface's start: ``(*grid, steps + 1, 2)``.
 
     rate is the learning rate itself, not a multiple; momentum is μ for Momentum and Nesterov, β₁
     for Adam, and without effect on the other rules. Both broadcast to the grid. A walk that has

@@ -25,11 +25,18 @@ GUESS = math.log(10)  # the loss of whoever gives each of ten digits the same pr
 class LearningCurves:
     """What a training loop can print: of one run, or of a grid of them.
 
-    steps : 0 … 149, shape (150,).
-    loss : of the mini-batch, before each step, shape (*grid, 150).
-    update : length of the step ÷ length of all weights and biases, shape (*grid, 150).
-    val_steps : how many steps had been taken: 0, 5, … 150, shape (31,).
-    val_loss, val_accuracy : over the 300 validation digits, shape (*grid, 31).
+    Attributes
+    ----------
+    steps
+        0 … 149, shape (150,).
+    loss
+        of the mini-batch, before each step, shape ``(*grid, 150)``.
+    update
+        length of the step ÷ length of all weights and biases, shape ``(*grid, 150)``.
+    val_steps
+        how many steps had been taken: 0, 5, … 150, shape (31,).
+    val_loss, val_accuracy
+        over the 300 validation digits, shape ``(*grid, 31)``.
     """
 
     steps: np.ndarray
