@@ -2,22 +2,20 @@
 
 import numpy as np
 
+from course_utils.exercises.edits import Edit
 from course_utils.exercises.engine import Exercise
 
 __all__ = ["best_epoch", "penalised", "top_eigenvalue"]
 
 
-def _stop(losses, patience, *, late=0, against_last=False, ties=False):
+def _best_epoch(losses, patience):
     best = 0
     for t in range(1, len(losses)):
-        better = losses[t] <= losses[best] if ties else losses[t] < losses[best]
-        if against_last:
-            better = losses[t] < losses[t - 1]
-        if better:
+        if losses[t] < losses[best]:
             best = t
-        elif t - best >= patience + late:
-            return best, t
-    return best, len(losses) - 1
+        elif t - best >= patience:
+            break
+    return best
 
 
 def _never_anew(losses, patience):
@@ -62,7 +60,7 @@ def _loss_inputs(rng):
 
 best_epoch = Exercise(
     "best_epoch",
-    reference=lambda losses, patience: _stop(losses, patience)[0],
+    reference=_best_epoch,
     inputs=_loss_inputs,
     mistakes={
         "whole curve": (
@@ -70,22 +68,22 @@ best_epoch = Exercise(
             "you take the lowest loss of the whole curve. The rule stops before it "
             "has seen all: it cannot know what comes later.",
         ),
-        "where it stopped": (
-            lambda losses, patience: _stop(losses, patience)[1],
+        "where it stopped": Edit(
             "you give the epoch at which the rule stops. Give the best one it has seen until then.",
+            ("return best", "return t"),
         ),
-        "one too patient": (
-            lambda losses, patience: _stop(losses, patience, late=1)[0],
+        "one too patient": Edit(
             "you wait one epoch too long: `patience` epochs in a row without a "
             "lower loss are enough to stop.",
+            (">= patience", "> patience"),
         ),
-        "one too impatient": (
-            lambda losses, patience: _stop(losses, patience, late=-1)[0],
+        "one too impatient": Edit(
             "you stop one epoch too early: wait `patience` epochs after the best one.",
+            (">= patience", ">= patience - 1"),
         ),
-        "ties": (
-            lambda losses, patience: _stop(losses, patience, ties=True)[0],
+        "ties": Edit(
             "you take an equal loss for a lower one, and wait anew.",
+            ("losses[t] < losses[best]", "losses[t] <= losses[best]"),
         ),
         "never counts anew": (
             _never_anew,
@@ -99,21 +97,21 @@ best_epoch = Exercise(
             lambda losses, patience: float(np.min(losses)),
             "you give a loss. The number of its epoch is asked for.",
         ),
-        "against the last": (
-            lambda losses, patience: _stop(losses, patience, against_last=True)[0],
+        "against the last": Edit(
             "you compare with the epoch before. Compare with the best so far.",
+            ("losses[t] < losses[best]", "losses[t] < losses[t - 1]"),
         ),
-        "no patience": (
-            lambda losses, patience: _stop(losses, 1)[0],
+        "no patience": Edit(
             "you stop at the first rise. Wait `patience` epochs.",
+            (">= patience", ">= 1"),
         ),
-        "loss": (
-            lambda losses, patience: losses[_stop(losses, patience)[0]],
+        "loss": Edit(
             "you give the loss. The number of its epoch is asked for.",
+            ("return best", "return losses[best]"),
         ),
-        "count from one": (
-            lambda losses, patience: _stop(losses, patience)[0] + 1,
+        "count from one": Edit(
             "one too many: epochs count from 0, like the entries of `losses`.",
+            ("return best", "return best + 1"),
         ),
         "last": (
             lambda losses, patience: len(losses) - 1,

@@ -154,12 +154,9 @@ orthogonal = Exercise(
 # ------------------------------------------------------------------------- mean_square_after
 
 
-def _mean_square(start, depth, n, std, slope, *, share=lambda s: (1 + s**2) / 2):
-    return start * (n * std**2 * share(slope)) ** depth
-
-
-def _share(share):
-    return lambda *given: _mean_square(*given, share=share)
+def _mean_square(start, depth, n, std, slope):
+    share = (1 + slope**2) / 2
+    return start * (n * std**2 * share) ** depth
 
 
 mean_square_after = Exercise(
@@ -174,80 +171,86 @@ mean_square_after = Exercise(
     ),
     tolerance=1e-9,
     mistakes={
-        "ReLU": (
-            _share(lambda s: 0.5),
+        "ReLU": Edit(
             "this is ReLU: the slope of the negative side has no effect.",
+            ("(1 + slope**2) / 2", "0.5"),
         ),
-        "no activation": (_share(lambda s: 1.0), "this is a chain of layers without activation."),
-        "slope not squared": (
-            _share(lambda s: (1 + s) / 2),
+        "no activation": Edit(
+            "this is a chain of layers without activation.",
+            ("(1 + slope**2) / 2", "1.0"),
+        ),
+        "slope not squared": Edit(
             "you take the mean of the two slopes. A square grows with the square of the slope.",
+            ("(1 + slope**2) / 2", "(1 + slope) / 2"),
         ),
-        "mean slope squared": (
-            _share(lambda s: ((1 + s) / 2) ** 2),
+        "mean slope squared": Edit(
             "you square the mean of the slopes. Take the mean of the squares.",
+            ("(1 + slope**2) / 2", "((1 + slope) / 2) ** 2"),
         ),
-        "negative alone": (_share(lambda s: s**2 / 2), "only the negative side counts for you."),
-        "both whole": (
-            _share(lambda s: 1 + s**2),
+        "negative alone": Edit(
+            "only the negative side counts for you.",
+            ("(1 + slope**2) / 2", "slope**2 / 2"),
+        ),
+        "both whole": Edit(
             "each number is positive or negative, not both: a half is missing.",
+            ("(1 + slope**2) / 2", "1 + slope**2"),
         ),
-        "brackets": (
-            _share(lambda s: 1 + s**2 / 2),
+        "brackets": Edit(
             "brackets are missing: the positive side has a share of one half, too.",
+            ("(1 + slope**2) / 2", "1 + slope**2 / 2"),
         ),
-        "slope on top": (
-            _share(lambda s: (1 + s) ** 2 / 2),
+        "slope on top": Edit(
             "you square 1 + slope. The sides have squares of their own.",
+            ("(1 + slope**2) / 2", "(1 + slope) ** 2 / 2"),
         ),
-        "He": (
-            lambda q, depth, n, std, s: q * (1 + s**2) ** depth,
+        "He": Edit(
             "this holds for He's first weights. Use n and `std`.",
+            ("n * std**2 * share", "1 + slope**2"),
         ),
-        "std not squared": (
-            lambda q, depth, n, std, s: q * (n * std * (1 + s**2) / 2) ** depth,
+        "std not squared": Edit(
             "`std` is a standard deviation. A mean square grows with its square.",
+            ("std**2", "std"),
         ),
-        "n forgotten": (
-            lambda q, depth, n, std, s: _mean_square(q, depth, 1, std, s),
+        "n forgotten": Edit(
             "n is missing: each unit adds up n terms.",
+            ("n * std**2", "std**2"),
         ),
-        "root of n": (
-            lambda q, depth, n, std, s: _mean_square(q, depth, np.sqrt(n), std, s),
+        "root of n": Edit(
             "you use √n. The squares of n terms add up to n times one of them.",
+            ("n * std**2", "np.sqrt(n) * std**2"),
         ),
-        "one layer": (
-            lambda q, depth, n, std, s: _mean_square(q, 1, n, std, s),
+        "one layer": Edit(
             "this is the mean square after one layer.",
+            (" ** depth", ""),
         ),
-        "times depth": (
-            lambda q, depth, n, std, s: depth * _mean_square(q, 1, n, std, s),
+        "times depth": Edit(
             "you multiply by the depth. Each layer multiplies: a power.",
+            (" ** depth", " * depth"),
         ),
-        "one too few": (
-            lambda q, depth, n, std, s: _mean_square(q, depth - 1, n, std, s),
+        "one too few": Edit(
             "one layer is missing.",
+            ("** depth", "** (depth - 1)"),
         ),
-        "one too many": (
-            lambda q, depth, n, std, s: _mean_square(q, depth + 1, n, std, s),
+        "one too many": Edit(
             "that is one layer too many.",
+            ("** depth", "** (depth + 1)"),
         ),
-        "before the last activation": (
-            lambda q, depth, n, std, s: _mean_square(q, depth, n, std, s) / ((1 + s**2) / 2),
+        "before the last activation": Edit(
             "this is the mean square before the last activation function. "
             "What comes after it is asked for.",
+            ("** depth", "** depth / share"),
         ),
-        "start forgotten": (
-            lambda q, depth, n, std, s: _mean_square(1.0, depth, n, std, s),
+        "start forgotten": Edit(
             "this is the factor. Multiply it by the mean square at the start.",
+            ("start * (", "("),
         ),
         "root": (
             lambda *given: np.sqrt(_mean_square(*given)),
             "this is the root of the mean square.",
         ),
-        "start squared": (
-            lambda q, *rest: _mean_square(q**2, *rest),
+        "start squared": Edit(
             "you square the start. It is a mean square already.",
+            ("start *", "start**2 *"),
         ),
     },
 )

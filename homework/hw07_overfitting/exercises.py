@@ -2,36 +2,19 @@
 
 import numpy as np
 
-from course_utils.exercises import Exercise
+from course_utils.exercises import Edit, Exercise
 
 # ------------------------------------------------------------------------------- fold_errors
 
 
-def _square(error):
-    return np.mean(error**2)
-
-
-def _folds(
-    x,
-    y,
-    folds,
-    degree,
-    *,
-    learn=lambda held: ~held,
-    judge=lambda held: held,
-    measure=_square,
-    more=0,
-):
+def _folds(x, y, folds, degree):
     errors = []
     for fold in range(np.max(folds) + 1):
         held = folds == fold
-        line = np.polyfit(x[learn(held)], y[learn(held)], degree + more)
-        errors.append(measure(np.polyval(line, x[judge(held)]) - y[judge(held)]))
+        line = np.polyfit(x[~held], y[~held], degree)
+        error = np.polyval(line, x[held]) - y[held]
+        errors.append(np.mean(error**2))
     return np.array(errors)
-
-
-def _folds_with(**changes):
-    return lambda x, y, folds, degree: _folds(x, y, folds, degree, **changes)
 
 
 def _fold_inputs(rng):
@@ -52,63 +35,65 @@ fold_errors = Exercise(
     reference=_folds,
     inputs=_fold_inputs,
     mistakes={
-        "training error": (
-            _folds_with(judge=lambda held: ~held),
+        "training error": Edit(
             "you judge each fit on the points it was fitted to. "
             "Judge it on the fold that was held out.",
+            ("np.polyval(line, x[held]) - y[held]", "np.polyval(line, x[~held]) - y[~held]"),
         ),
-        "fitted to all": (
-            _folds_with(learn=lambda held: np.full_like(held, True)),
+        "fitted to all": Edit(
             "the fit has seen the fold that judges it: you fit to all points. Hold the fold out.",
+            ("x[~held], y[~held]", "x, y"),
         ),
-        "parts swapped": (
-            _folds_with(learn=lambda held: held, judge=lambda held: ~held),
+        "parts swapped": Edit(
             "the parts are swapped: you fit to one fold and judge on all others.",
+            ("x[~held], y[~held]", "x[held], y[held]"),
+            ("np.polyval(line, x[held]) - y[held]", "np.polyval(line, x[~held]) - y[~held]"),
         ),
-        "fold alone": (
-            _folds_with(learn=lambda held: held),
+        "fold alone": Edit(
             "you fit to the fold itself and judge on it. The other folds are there to learn from.",
+            ("x[~held], y[~held]", "x[held], y[held]"),
         ),
-        "root": (
-            _folds_with(measure=lambda e: np.sqrt(np.mean(e**2))),
+        "root": Edit(
             "this is the root of the mean squared error. Leave the root out.",
+            ("np.mean(error**2)", "np.sqrt(np.mean(error**2))"),
         ),
-        "sum": (
-            _folds_with(measure=lambda e: np.sum(e**2)),
+        "sum": Edit(
             "you add the squared errors up. Take the mean within each fold.",
+            ("np.mean(error**2)", "np.sum(error**2)"),
         ),
-        "absolute": (
-            _folds_with(measure=lambda e: np.mean(np.abs(e))),
+        "absolute": Edit(
             "you take the size of the errors. Square them.",
+            ("np.mean(error**2)", "np.mean(np.abs(error))"),
         ),
-        "not squared": (
-            _folds_with(measure=np.mean),
+        "not squared": Edit(
             "the errors are not squared: too high and too low cancel.",
+            ("np.mean(error**2)", "np.mean(error)"),
         ),
-        "variance": (
-            _folds_with(measure=np.var),
+        "variance": Edit(
             "this is the variance of the errors: an error that all points of the fold "
             "share goes unseen.",
+            ("np.mean(error**2)", "np.var(error)"),
         ),
-        "worst": (
-            _folds_with(measure=lambda e: np.max(e**2)),
+        "worst": Edit(
             "this is the largest squared error of the fold. Take the mean.",
+            ("np.mean(error**2)", "np.max(error**2)"),
         ),
-        "one degree more": (
-            _folds_with(more=1),
+        "one degree more": Edit(
             "the polynomial has one degree too many. Degree d has d + 1 "
             "coefficients; `np.polyfit` takes the degree.",
+            (", degree)\n", ", degree + 1)\n"),
         ),
-        "one degree less": (_folds_with(more=-1), "the polynomial has one degree too few."),
-        "mean of all": (
-            lambda *given: np.mean(_folds(*given)),
+        "one degree less": Edit(
+            "the polynomial has one degree too few.",
+            (", degree)\n", ", degree - 1)\n"),
+        ),
+        "mean of all": Edit(
             "you take the mean over the folds. Give back one error for each.",
+            ("np.array(errors)", "np.mean(errors)"),
         ),
-        "divided by all": (
-            lambda x, y, folds, degree: _folds(
-                x, y, folds, degree, measure=lambda e: np.sum(e**2) / len(x)
-            ),
+        "divided by all": Edit(
             "you divide by the number of all points. Divide by those of the fold.",
+            ("np.mean(error**2)", "np.sum(error**2) / len(x)"),
         ),
         "folds ignored": (
             lambda x, y, folds, degree: _folds(x, y, np.sort(folds), degree),
@@ -122,19 +107,13 @@ fold_errors = Exercise(
 # -------------------------------------------------------------------------------------- ridge
 
 
-def _ridge(X, y, strength, *, penalty=None, shift=True):
+def _ridge(X, y, strength):
     n, d = X.shape
-    middle, level = (np.mean(X, axis=0), np.mean(y)) if shift else (np.zeros(d), 0.0)
-    penalty = strength * np.eye(d) if penalty is None else penalty
-    w = np.linalg.solve(
-        (X - middle).T @ (X - middle) / n + penalty, (X - middle).T @ (y - level) / n
-    )
-    return w, level - middle @ w
-
-
-def _ridge_then(change):
-    """A wrong answer made from the right one."""
-    return lambda X, y, s: change(*_ridge(X, y, s), X, y, s)
+    middle, level = np.mean(X, axis=0), np.mean(y)
+    matrix, right = (X - middle).T @ (X - middle) / n, (X - middle).T @ (y - level) / n
+    w = np.linalg.solve(matrix + strength * np.eye(d), right)
+    b = level - middle @ w
+    return w, b
 
 
 def _all_penalised(X, y, strength):
@@ -188,58 +167,55 @@ ridge = Exercise(
             "b is penalised, too: it is pulled to 0, and all predictions with "
             "it. Only the weights cost.",
         ),
-        "no intercept": (
-            lambda X, y, s: _ridge(X, y, s, shift=False),
+        "no intercept": Edit(
             "b is 0, and the weights pay for it: the line has to go through the origin.",
+            ("np.mean(X, axis=0), np.mean(y)", "np.zeros(d), 0.0"),
         ),
-        "mean as intercept": (
-            _ridge_then(lambda w, b, X, y, s: (w, np.mean(y))),
+        "mean as intercept": Edit(
             "your b is the mean of y. That is right only for features with "
             "mean 0: what does X w add on average?",
+            ("level - middle @ w", "level"),
         ),
-        "intercept on the wrong side": (
-            _ridge_then(lambda w, b, X, y, s: (w, 2 * np.mean(y) - b)),
+        "intercept on the wrong side": Edit(
             "b has the wrong sign before the part that comes from the means of X.",
+            ("level - middle", "level + middle"),
         ),
-        "intercept forgotten": (
-            _ridge_then(lambda w, b, X, y, s: (w, 0.0)),
+        "intercept forgotten": Edit(
             "the weights are right, but b is 0.",
+            ("level - middle @ w", "0.0"),
         ),
-        "weights of raw features": (
-            lambda X, y, s: (
-                _ridge(X, y, s, shift=False)[0],
-                np.mean(y) - np.mean(X, axis=0) @ _ridge(X, y, s, shift=False)[0],
-            ),
+        "weights of raw features": Edit(
             "the weights are those of a line through the origin; b came too late for them.",
+            (
+                "(X - middle).T @ (X - middle) / n, (X - middle).T @ (y - level) / n",
+                "X.T @ X / n, X.T @ y / n",
+            ),
         ),
-        "one for all": (
-            lambda X, y, s: _ridge(X, y, s, penalty=np.full((X.shape[1],) * 2, s)),
+        "one for all": Edit(
             "you add the strength to every entry of the matrix. That punishes "
             "(Σ w)². Σ w² belongs on the diagonal.",
+            ("strength * np.eye(d)", "np.full((d, d), strength)"),
         ),
-        "shrunk afterwards": (
-            lambda X, y, s: (
-                _ridge(X, y, 0.0)[0] / (1 + s),
-                np.mean(y) - np.mean(X, axis=0) @ _ridge(X, y, 0.0)[0] / (1 + s),
-            ),
+        "shrunk afterwards": Edit(
             "you shrink all weights alike, after the fit. A penalty shrinks a weight the more, "
             "the less the data say about it.",
+            ("matrix + strength * np.eye(d), right)", "matrix, right) / (1 + strength)"),
         ),
-        "multiplied": (
-            lambda X, y, s: (
-                (np.cov(X.T, bias=True) + s * np.eye(X.shape[1]))
-                @ ((X - X.mean(axis=0)).T @ (y - y.mean()) / len(y)),
-                _ridge(X, y, s)[1],
-            ),
+        "multiplied": Edit(
             "you multiply by the matrix. The equations have to be solved for w.",
+            (
+                "np.linalg.solve(matrix + strength * np.eye(d), right)",
+                "(matrix + strength * np.eye(d)) @ right",
+            ),
+            ("middle @ w", "middle @ np.linalg.solve(matrix + strength * np.eye(d), right)"),
         ),
-        "swapped": (
-            _ridge_then(lambda w, b, X, y, s: (b, w)),
+        "swapped": Edit(
             "the two are swapped: first w, then b.",
+            ("return w, b", "return b, w"),
         ),
-        "one array": (
-            _ridge_then(lambda w, b, X, y, s: np.append(w, b)),
+        "one array": Edit(
             "w and b are in one array. Give back two things: `return w, b`.",
+            ("return w, b", "return np.append(w, b)"),
         ),
     },
 )
@@ -248,19 +224,16 @@ ridge = Exercise(
 # ------------------------------------------------------------------------- one_standard_error
 
 
-def _spread(errors, ddof=1):
-    return np.std(errors, axis=1, ddof=ddof) / np.sqrt(errors.shape[1])
+def _spread(errors):
+    return np.std(errors, axis=1, ddof=1) / np.sqrt(errors.shape[1])
 
 
-def _simplest(errors, *, mean=np.mean, spread=_spread, times=1.0):
-    means = mean(errors, axis=1)
+def _simplest(errors):
+    means = np.mean(errors, axis=1)
     best = np.argmin(means)
-    limit = means[best] + times * spread(errors)[best]
+    spread = np.std(errors, axis=1, ddof=1) / np.sqrt(errors.shape[1])
+    limit = means[best] + spread[best]
     return int(np.argmax(means <= limit)), limit
-
-
-def _simplest_with(**changes):
-    return lambda errors: _simplest(errors, **changes)
 
 
 def _choose(choice):
@@ -335,48 +308,50 @@ one_standard_error = Exercise(
             "you take away the standard error of each degree itself. The limit is one number: it "
             "belongs to the best degree.",
         ),
-        "from one": (
-            _choose(lambda means, limit, errors: _simplest(errors)[0] + 1),
+        "from one": Edit(
             "you count the degrees from 1. The first row is degree 0.",
+            ("int(np.argmax(means <= limit))", "int(np.argmax(means <= limit)) + 1"),
         ),
-        "standard deviation": (
-            _simplest_with(spread=lambda errors: np.std(errors, axis=1, ddof=1)),
+        "standard deviation": Edit(
             "you add the standard deviation of the folds. Their mean strays less: divide by the "
             "root of their number.",
+            (" / np.sqrt(errors.shape[1])", ""),
         ),
-        "divided by the number": (
-            _simplest_with(spread=lambda errors: np.std(errors, axis=1, ddof=1) / errors.shape[1]),
+        "divided by the number": Edit(
             "you divide by the number of folds. Divide by its root.",
+            ("np.sqrt(errors.shape[1])", "errors.shape[1]"),
         ),
-        "divided by the degrees": (
-            _simplest_with(
-                spread=lambda errors: np.std(errors, axis=1, ddof=1) / np.sqrt(len(errors))
-            ),
+        "divided by the degrees": Edit(
             "you divide by the root of the number of degrees. The mean is over the folds.",
+            ("errors.shape[1]", "len(errors)"),
         ),
-        "ddof": (
-            _simplest_with(spread=lambda errors: _spread(errors, ddof=0)),
+        "ddof": Edit(
             "the standard deviation is a bit too small: from k numbers one estimates it with "
             "k − 1 (`ddof=1`).",
+            (", ddof=1", ""),
         ),
-        "variance": (
-            _simplest_with(spread=lambda errors: np.var(errors, axis=1, ddof=1) / errors.shape[1]),
+        "variance": Edit(
             "you add the variance of the mean. Take its root.",
+            ("np.std", "np.var"),
+            ("np.sqrt(errors.shape[1])", "errors.shape[1]"),
         ),
-        "two": (_simplest_with(times=2.0), "you allow two standard errors. The rule allows one."),
-        "no room": (
-            _simplest_with(times=0.0),
+        "two": Edit(
+            "you allow two standard errors. The rule allows one.",
+            ("+ spread", "+ 2 * spread"),
+        ),
+        "no room": Edit(
             "the limit is the smallest mean itself. Add one standard error.",
+            (" + spread[best]", ""),
         ),
-        "all errors": (
-            _simplest_with(
-                spread=lambda errors: np.full(
-                    len(errors), np.std(errors, ddof=1) / np.sqrt(errors.shape[1])
-                )
-            ),
+        "all errors": Edit(
             "the standard deviation runs over the whole table. Take that of the best degree's row.",
+            ("np.std(errors, axis=1, ddof=1)", "np.std(errors, ddof=1)"),
+            ("spread[best]", "spread"),
         ),
-        "median": (_simplest_with(mean=np.median), "you take the median. Take the mean."),
+        "median": Edit(
+            "you take the median. Take the mean.",
+            ("np.mean", "np.median"),
+        ),
         "wrong axis": (
             lambda errors: _simplest(errors.T),
             "you take means over the degrees. A row is a degree: average along the row.",
@@ -503,13 +478,10 @@ dropout = Exercise(
 # ------------------------------------------------------------------------- bootstrap_interval
 
 
-def _bootstrap(first, second, rows, *, low=0.025, high=0.975, middle=np.mean, axis=1):
-    means = middle((second - first)[rows], axis=axis)
-    return np.quantile(means, low), np.quantile(means, high)
-
-
-def _bootstrap_with(**changes):
-    return lambda first, second, rows: _bootstrap(first, second, rows, **changes)
+def _bootstrap(first, second, rows):
+    gains = second - first
+    means = np.mean(gains[rows], axis=1)
+    return np.quantile(means, 0.025), np.quantile(means, 0.975)
 
 
 def _normal(first, second, rows):
@@ -541,14 +513,14 @@ bootstrap_interval = Exercise(
     reference=_bootstrap,
     inputs=_run_inputs,
     mistakes={
-        "sign": (
-            lambda a, b, rows: _bootstrap(b, a, rows),
+        "sign": Edit(
             "you subtract the second from the first. A gain of the second is asked for.",
+            ("second - first", "first - second"),
         ),
-        "without resampling": (
-            lambda a, b, rows: tuple(np.quantile(b - a, [0.025, 0.975])),
+        "without resampling": Edit(
             "these are quantiles of the gains of single runs. How far does their mean stray? "
             "Use `rows`.",
+            ("np.mean(gains[rows], axis=1)", "gains"),
         ),
         "normal": (
             _normal,
@@ -560,60 +532,67 @@ bootstrap_interval = Exercise(
             "this is the interval of lesson 05, without `rows`. Take the "
             "quantiles of the resampled means.",
         ),
-        "extremes": (
-            _bootstrap_with(low=0.0, high=1.0),
+        "extremes": Edit(
             "these are the smallest and the largest mean: an interval that grows with "
             "the number of draws.",
+            ("0.025", "0.0"),
+            ("0.975", "1.0"),
         ),
-        "percent": (
-            _bootstrap_with(low=0.00025, high=0.00975),
+        "percent": Edit(
             "0.025 and 0.975 are shares, and `np.percentile` wants per cent. Both ends "
             "lie at the lower edge.",
+            ("0.025", "0.00025"),
+            ("0.975", "0.00975"),
         ),
-        "ninety": (
-            _bootstrap_with(low=0.05, high=0.95),
+        "ninety": Edit(
             "you leave out 5 % at each end. That is an interval of 90 %.",
+            ("0.025", "0.05"),
+            ("0.975", "0.95"),
         ),
-        "one-sided": (
-            _bootstrap_with(low=0.0, high=0.95),
+        "one-sided": Edit(
             "you leave out 5 %, all of it above. Leave out the same at both ends.",
+            ("0.025", "0.0"),
+            ("0.975", "0.95"),
         ),
-        "wide": (_bootstrap_with(low=0.005, high=0.995), "this is an interval of 99 %."),
-        "quartiles": (
-            _bootstrap_with(low=0.25, high=0.75),
+        "wide": Edit(
+            "this is an interval of 99 %.",
+            ("0.025", "0.005"),
+            ("0.975", "0.995"),
+        ),
+        "quartiles": Edit(
             "this is an interval of 50 %: 0.25 is not 0.025.",
+            ("0.025", "0.25"),
+            ("0.975", "0.75"),
         ),
-        "median": (
-            _bootstrap_with(middle=np.median),
+        "median": Edit(
             "you take the median of each draw. Take its mean.",
+            ("np.mean", "np.median"),
         ),
-        "sums": (
-            _bootstrap_with(middle=np.sum),
+        "sums": Edit(
             "you add the gains of a draw up. Take their mean.",
+            ("np.mean", "np.sum"),
         ),
-        "wrong axis": (
-            _bootstrap_with(axis=0),
+        "wrong axis": Edit(
             "you average over the draws. A row is one draw: average along the row.",
+            ("axis=1", "axis=0"),
         ),
-        "second resampled": (
-            lambda a, b, rows: tuple(np.quantile(np.mean(b[rows] - a, axis=1), [0.025, 0.975])),
+        "second resampled": Edit(
             "only the second is resampled: run i of the one is compared with another run of the "
             "other.",
+            ("gains[rows]", "second[rows] - first"),
         ),
         "two intervals": (
             _sides,
             "you made an interval for each method and compared their ends. That "
             "ignores that the runs come in pairs, and is far too wide.",
         ),
-        "second alone": (
-            lambda a, b, rows: _bootstrap(np.zeros_like(a), b, rows),
+        "second alone": Edit(
             "the first is not taken away.",
+            ("second - first", "second"),
         ),
-        "relative": (
-            lambda a, b, rows: tuple(
-                np.quantile(np.mean(((b - a) / a)[rows], axis=1), [0.025, 0.975])
-            ),
+        "relative": Edit(
             "you divide by the first. The gain is the difference.",
+            ("second - first", "(second - first) / first"),
         ),
         "middle and half": (
             lambda a, b, rows: (
