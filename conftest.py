@@ -28,6 +28,17 @@ def compare_without_repeated_pictures(self, test, ref, skip_compare=None):
 IPyNbCell.compare_outputs = compare_without_repeated_pictures
 
 
+# Fixtures that take long; so whoever asks for one is slow, whichever test comes first: patients
+# with ten seeds, a grid of learning curves, a notebook built by a kernel.
+LONG = {"charts", "made", "built"}
+
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if LONG & set(getattr(item, "fixturenames", ())):
+            item.add_marker("slow")
+
+
 def pytest_terminal_summary(terminalreporter):
     """Show what tests measured, from whichever process they ran in."""
     reports = terminalreporter.getreports("passed")
@@ -46,4 +57,5 @@ def pytest_terminal_summary(terminalreporter):
 
 # Time on a shared machine says nothing about a law; a failure found once must be found again.
 settings.register_profile("descent", deadline=None, derandomize=bool(os.environ.get("CI")))
+settings.register_profile("quick", settings.get_profile("descent"), max_examples=20)
 settings.load_profile("descent")

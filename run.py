@@ -25,7 +25,7 @@ TWO_AT_A_TIME = ["--numprocesses=2", "--dist=loadfile"]
 NOT_OURS = ["-W", "ignore::DeprecationWarning"]
 # `test --quick`: what needs no browser, kernel, sandbox or second environment.
 QUICK = ["tests/course_utils", "tests/tools", "tests/environment/test_run.py", "tests/house"]
-QUICKLY = ["-m", "not browser and not hostile and not slow"]
+QUICKLY = ["-m", "not browser and not hostile and not slow", "--hypothesis-profile=quick"]
 
 
 # --- The commands ---------------------------------------------------------------------------------
@@ -125,7 +125,9 @@ def parser():
         made[command].set_defaults(run=command)
     made[lab].add_argument("--port", type=int, help="default: the first free one from 8888")
     made[test].add_argument(
-        "--quick", action="store_true", help="units only: no browser, no notebooks; about a minute"
+        "--quick",
+        action="store_true",
+        help="units only: no browser, no notebooks; a minute and a half",
     )
     ends = made[test].add_mutually_exclusive_group()
     for end in ("lowest", "newest"):

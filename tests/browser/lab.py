@@ -112,6 +112,24 @@ class Lab:
 
     def _arrive(self, url):
         self.page.goto(url)
+        self._hold()
+
+    def go_on_to(self, path):
+        """Close the notebook that is shown, and open another in the same page."""
+        self.page.evaluate(
+            """async (path) => {
+            const old = panel();
+            delete window.panel;
+            await old.sessionContext.shutdown();
+            old.dispose();
+            await window.jupyterapp.commands.execute('docmanager:open', { path });
+        }""",
+            path,
+        )
+        self._hold()
+
+    def _hold(self):
+        """Wait for the notebook that the page opens; `panel()` is it from here on."""
         self.wait_until("window.jupyterapp?.shell.currentWidget?.content?.model?.cells?.length")
         self.page.evaluate("""async () => {
             const notebook = window.jupyterapp.shell.currentWidget;

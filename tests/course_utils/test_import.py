@@ -35,6 +35,7 @@ def test_the_first_floor_stands_on_numpy_alone(module):
     assert {name for name in loaded if not name.startswith(("_cython", "cython"))} == {"numpy"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("module", FLOOR_2)
 def test_the_second_floor_brings_pytorch_and_nothing_to_draw_with(module):
     loaded = third_parties_after(f"import course_utils.{module}")
@@ -49,6 +50,7 @@ def test_a_picture_needs_no_widget(module):
     assert not loaded & {"anywidget", "ipywidgets", "traitlets", "IPython", "torch"}
 
 
+@pytest.mark.slow
 def test_the_explorers_wait_with_pytorch_until_one_needs_it():
     assert "torch" not in third_parties_after("import course_utils.explorers")
 

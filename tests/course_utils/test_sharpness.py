@@ -65,6 +65,7 @@ class Curved(nn.Module):
 # ------------------------------------------------------------------ the eigenvalue
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("norm", ["none", "batch"])
 @pytest.mark.parametrize("activation", ["sigmoid", "tanh", "relu"])
 @pytest.mark.parametrize("epochs", [0, 20])

@@ -44,12 +44,16 @@ def test_every_system_runs_the_same_command_as_a_reader():
     assert last == "exec python3 run.py test"
 
 
-def test_both_ends_of_the_ranges_are_tested_weekly():
+def test_both_ends_of_the_ranges_and_every_seed_are_tested_weekly():
     workflow = yaml.safe_load((ROOT / ".github/workflows/weekly.yml").read_text(encoding="utf-8"))
     assert "schedule" in workflow[True]
-    (job,) = workflow["jobs"].values()
-    assert job["strategy"]["matrix"]["end"] == ["lowest", "newest"]
-    assert commands("weekly.yml") == ["python run.py test --${{ matrix.end }}"]
+    ends, seeds = workflow["jobs"].values()
+    assert ends["strategy"]["matrix"]["end"] == ["lowest", "newest"]
+    assert seeds["steps"][-1]["env"] == {"DESCENT_EVERY_SEED": "1"}
+    assert commands("weekly.yml") == [
+        "python run.py test --${{ matrix.end }}",
+        "python run.py test tests/test_notebooks.py -k every_seed",
+    ]
 
 
 def test_the_image_is_built_as_binder_builds_it():

@@ -441,6 +441,7 @@ def test_quick_tests_of_a_named_file_are_those_of_that_file(calls):
     assert not set(run.QUICK) & set(command) and set(run.QUICKLY) <= set(command)
 
 
+@pytest.mark.slow
 def test_quick_tests_come_from_every_room_of_the_package_and_none_is_slow():
     command = [sys.executable, "-m", "pytest", *run.QUICK, *run.QUICKLY]
     done = subprocess.run(

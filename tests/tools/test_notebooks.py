@@ -38,6 +38,9 @@ display({"image/png": picture, "text/plain": "a slider",
          "application/vnd.jupyter.widget-view+json": view}, raw=True)"""
 
 
+slow = pytest.mark.slow  # starts a kernel
+
+
 def notebook(*sources, tagged=()):
     cells = [new_markdown_cell("# Why?", id="why")]
     cells += [new_code_cell(s, id=f"code-{i}") for i, s in enumerate(sources)]
@@ -163,6 +166,7 @@ def test_tags_and_a_hidden_source_are_kept():
     assert kept == {"tags": ["check"], "jupyter": {"source_hidden": True}}
 
 
+@slow
 @pytest.mark.parametrize(
     ("source", "said"),
     [
@@ -180,6 +184,7 @@ def test_a_failing_cell_is_named_and_the_file_is_left_alone(tmp_path, source, sa
     assert os.listdir(tmp_path) == [path.name]
 
 
+@slow
 def test_a_cell_that_takes_too_long_is_named(tmp_path, monkeypatch):
     monkeypatch.setattr(notebooks, "CELL_TIMEOUT", 1)
     path = write(tmp_path / "01.ipynb", notebook("import time\ntime.sleep(60)"))
@@ -187,6 +192,7 @@ def test_a_cell_that_takes_too_long_is_named(tmp_path, monkeypatch):
         build(path)
 
 
+@slow
 def test_an_interrupted_write_leaves_the_old_file(tmp_path, monkeypatch):
     path = write(tmp_path / "01.ipynb", notebook("1"))
     before = path.read_bytes()
@@ -201,6 +207,7 @@ def test_an_interrupted_write_leaves_the_old_file(tmp_path, monkeypatch):
     assert os.listdir(tmp_path) == [path.name]
 
 
+@slow
 def test_check_says_what_would_change_and_writes_nothing(tmp_path, capsys):
     path = write(tmp_path / "01_gradients.ipynb", notebook("1"))
     before = path.read_bytes()
@@ -212,6 +219,7 @@ def test_check_says_what_would_change_and_writes_nothing(tmp_path, capsys):
     assert "as it was" in capsys.readouterr().out
 
 
+@slow
 def test_a_failing_notebook_does_not_keep_the_others_from_being_built(tmp_path, capsys):
     bad = write(tmp_path / "01_bad.ipynb", notebook("1 / 0"))
     good = write(tmp_path / "02_good.ipynb", notebook("1"))
@@ -220,6 +228,7 @@ def test_a_failing_notebook_does_not_keep_the_others_from_being_built(tmp_path, 
     assert "01_bad.ipynb, cell 2" in said.err and "02_good.ipynb: written" in said.out
 
 
+@slow
 def test_kernels_use_one_thread_and_a_fixed_hash(tmp_path):
     asks = notebook("import os\n[os.environ[k] for k in ('OMP_NUM_THREADS', 'PYTHONHASHSEED')]")
     (cell,) = notebooks.execute(asks, cwd=tmp_path).cells[1:]
@@ -254,6 +263,7 @@ def test_an_unknown_name_is_answered_with_those_there_are(tmp_path, capsys):
 # --- other seeds -------------------------------------------------------------------------------
 
 
+@slow
 @pytest.mark.skipif(os.name != "posix", reason="elsewhere kernels have ports alone")
 def test_the_kernel_opens_no_port_that_another_program_could_take_first():
     asks = "from ipykernel.connect import get_connection_info\nprint(get_connection_info())"
@@ -261,6 +271,7 @@ def test_the_kernel_opens_no_port_that_another_program_could_take_first():
     assert '"transport": "ipc"' in output.text
 
 
+@slow
 def test_each_seed_is_run_in_an_empty_namespace_and_each_failure_is_reported(tmp_path):
     lesson = notebook(
         "SEED = 0",

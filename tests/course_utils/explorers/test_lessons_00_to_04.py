@@ -203,7 +203,9 @@ def test_the_advice_is_right_on_both_sides_of_the_best_line(explorer):
     assert "w is best for this b" in shown.status(w=best.slope, b=best.intercept)
 
 
-@pytest.mark.parametrize("seed", range(10))
+@pytest.mark.parametrize(
+    "seed", [0, 1, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(2, 10))]
+)
 def test_the_three_views_hold_their_data_for_every_seed(seed):
     y = 0.8 * X + 0.9 + np.random.default_rng(seed).normal(0, 0.5, 9)
     shown = line_fit(X, y)
