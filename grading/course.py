@@ -26,7 +26,16 @@ from course_utils.exercises import Exercise
 from grading.files import replace
 from grading.inside.hidden import GradingError, exercises_in
 
-__all__ = ["Assignment", "COURSE", "Course", "GradingError", "ROOT", "Roster", "assignments"]
+__all__ = [
+    "Assignment",
+    "COURSE",
+    "Course",
+    "GradingError",
+    "ROOT",
+    "Roster",
+    "assignments",
+    "was_not_run",
+]
 
 ROOT = Path(__file__).resolve().parents[1]
 SOURCES = ROOT / "homework"
@@ -35,6 +44,8 @@ COURSE = "descent"  # nbgrader's name of the course
 REASON = "reason.txt"  # beside an autograded notebook: what is to be said of it
 TIMESTAMP = "timestamp.txt"  # beside a submission, in nbgrader's form: when it came
 NOT_RUN = "NotRun"  # the error of every test of a submission that could not be run
+MARK = "descent"  # in the metadata of an autograded notebook: what graders know of it
+NOT_PROVEN = "NotProven"  # the error of a test that nothing shows to have passed
 KERNELSPEC = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
 Roster = Mapping[str, Mapping[str, str]]  # id → what the roster says, in its order
 STUB = "raise NotImplementedError  # your code in place of this line"
@@ -98,6 +109,11 @@ class Assignment:
     @cached_property
     def exercises(self) -> dict[str, Exercise]:
         return exercises_in(self.folder)
+
+
+def was_not_run(notebook: Mapping[str, Any]) -> bool:
+    """Whether an autograded notebook is that of a submission which could not be run."""
+    return bool(notebook.get("metadata", {}).get(MARK, {}).get("not_run"))
 
 
 def assignments(names: Sequence[str] = (), sources: Path = SOURCES) -> list[Assignment]:

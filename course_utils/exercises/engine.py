@@ -10,7 +10,6 @@ homework does: there the results of reference and mistakes are known beforehand
 
 from __future__ import annotations
 
-import builtins
 import copy
 import traceback
 from collections.abc import Callable, Mapping, Sequence
@@ -28,7 +27,10 @@ from course_utils.exercises.values import is_tensor, plain
 __all__ = ["Diagnosis", "Exercise", "Trial"]
 
 TRIES = 24  # fresh inputs for each check
-PATIENCE = 5.0  # seconds; a slow function is tried on fewer inputs, but on three at least
+PATIENCE = 5.0  # seconds; a lesson tries a slow function on fewer inputs, but on three at least
+LONGEST = 600  # characters of a result, or of an error's message, in a sentence
+SHOWN = 20  # parts of a result
+LEVELS = 4  # of parts in parts
 CLOSE = 1e-3  # results this close are no accident: the method is right, the arithmetic is not exact
 
 
@@ -38,7 +40,8 @@ class Diagnosis:
 
     correct, not done, mistake, close, wrong, raised, changed argument, no result, wrong type,
     wrong shape. `mistake` is the name of the known mistake, where there is one. `unseen` says
-    the same as `sentence` where that shows an input or what the learner's code made of one.
+    the same as `sentence` where that holds anything of an input, or of what the learner's code
+    made of one: a result, its shape, a count, the name of an error may be chosen to tell.
     """
 
     kind: str
@@ -149,6 +152,9 @@ class Trial:
         as in `Exercise`.
     inputs
         what the inputs are called in a sentence.
+    patience
+        seconds after which a slow function is tried on the largest input alone. Where points hang
+        on it, infinite: how many inputs are tried is not for the function to decide.
     """
 
     name: str
@@ -157,6 +163,7 @@ class Trial:
     mistakes: Mapping[str, tuple[Callable[[int], Any], str]]
     tolerance: float
     inputs: str = "fresh inputs"
+    patience: float = PATIENCE
 
     def diagnose(self, function: Callable) -> Diagnosis:
         """Run `function` on the inputs and say what it does; see `Exercise.diagnose`."""
@@ -172,7 +179,7 @@ class Trial:
         results: list[Any] = []
         start = perf_counter()
         for index in range(len(self.cases)):
-            late = len(tried) >= 2 and perf_counter() - start > PATIENCE
+            late = len(tried) >= 2 and perf_counter() - start > self.patience
             if late:  # end with the largest: small inputs alone hide many mistakes
                 index = len(self.cases) - 1
             # Lines printed to find a mistake help once; 24 times they bury the diagnosis.
@@ -199,9 +206,7 @@ class Trial:
                 "float32 (PyTorch's default) where float64 is needed?",
             )
         first = wrong.index(True)
-        return self._differs(
-            self.cases[tried[first]], results[first], wanted[first], f"{sum(wrong)} of {len(tried)}"
-        )
+        return self._differs(self.cases[tried[first]], results[first], wanted[first], wrong)
 
     def _call(self, function: Callable, case: tuple) -> tuple[Diagnosis | None, Any]:
         """One call of the learner's function, and what is to be said of it at once."""
@@ -212,13 +217,10 @@ class Trial:
         except NotImplementedError:
             return self._not_done("`raise NotImplementedError`"), None
         except (Exception, SystemExit) as error:  # a learner's function may raise anything
-            # A class of the learner's own may carry an input in its name, as a message may.
-            kind = type(error).__name__
-            known = kind if isinstance(getattr(builtins, kind, None), type) else "an error"
             return Diagnosis(
                 "raised",
                 f"{self.name}{_show(case)} raised {_message(error)}{_line_of(error)}",
-                unseen=f"{self.name} raised {known}.",
+                unseen=f"{self.name} raises an error.",
             ), None
         parts = result if isinstance(result, tuple) else (result,)
         if any(part is ... for part in parts):
@@ -234,6 +236,7 @@ class Trial:
                 f"{self.name} gives back {_show(result)}, and None is "
                 "nothing. It comes from calls that give nothing back, "
                 "like `print(…)` or `x.sort()`.",
+                unseen=f"{self.name} gives back None, which is nothing.",
             ), None
         # A grader's stand-in for a learner's function gets copies, and tells what became of them.
         if getattr(function, "changed_arguments", False) or not _equal(given, case, 0.0):
@@ -253,7 +256,7 @@ class Trial:
     def _same(self, got: Any, want: Any) -> bool:
         return _equal(got, want, self.tolerance)
 
-    def _differs(self, case: tuple, got: Any, want: Any, count: str) -> Diagnosis:
+    def _differs(self, case: tuple, got: Any, want: Any, wrong: list[bool]) -> Diagnosis:
         call, shown = f"{self.name}{_show(case)}", _show(got)
         if _parts(got) is None:
             kind = "" if shown == _type_of(got) else f", {_type_of(got)}"
@@ -272,8 +275,9 @@ class Trial:
             )
         return Diagnosis(
             "wrong",
-            f"{call}: expected {_show(want)}, got {shown}. {count} inputs differ.",
-            unseen=f"{self.name}: {count} {self.inputs} differ.",
+            f"{call}: expected {_show(want)}, got {shown}. "
+            f"{sum(wrong)} of {len(wrong)} inputs differ.",
+            unseen=f"{self.name} is wrong on {'all' if all(wrong) else 'some'} {self.inputs}.",
         )
 
 
@@ -330,6 +334,7 @@ def _describe(value: Any) -> str:
     if not isinstance(value, tuple):
         return names[0]
     many = "1 result" if len(names) == 1 else f"{len(names)} results"
+    names = [*names[:SHOWN], *(["…"] if len(names) > SHOWN else [])]
     return f"a tuple of {many} ({', '.join(names)})"
 
 
@@ -344,18 +349,25 @@ def _type_of(value: Any) -> str:
     return f"{'an' if name.startswith((*'aeiou', 'nd')) else 'a'} {name}"
 
 
-def _show(value: Any) -> str:
+def _cut(text: str, most: int) -> str:
+    return text if len(text) <= most else f"{text[: most - 1]}…"
+
+
+def _show(value: Any, levels: int = LEVELS) -> str:
     """A value as words of a sentence: short, and never with an address."""
     try:
-        text = _text(value)
+        text = _text(value, levels)
     except Exception:  # the repr of a learner's object may raise, too
         return _type_of(value)
     return _type_of(value) if " at 0x" in text else text
 
 
-def _text(value: Any) -> str:
+def _text(value: Any, levels: int) -> str:
     if isinstance(value, (tuple, list)):
-        text = ", ".join(_show(part) for part in value)
+        if levels == 0:
+            return "…"
+        parts = [_show(part, levels - 1) for part in value[:SHOWN]]
+        text = _cut(", ".join([*parts, *(["…"] if len(value) > SHOWN else [])]), LONGEST)
         return f"({text})" if isinstance(value, tuple) else f"[{text}]"
     if callable(value):
         return getattr(value, "__name__", "function")
@@ -363,14 +375,15 @@ def _text(value: Any) -> str:
         return f"{float(value):.6g}"
     value = plain(value)
     if isinstance(value, np.ndarray):
+        if value.size > SHOWN and value.ndim > 3:  # its corners alone would fill pages
+            return f"an array of shape {value.shape}"
         return np.array2string(value, precision=4, separator=", ", threshold=12)
-    text = repr(value)
-    return text if len(text) <= 80 else f"{text[:79]}…"
+    return _cut(repr(value), 80)
 
 
 def _message(error: BaseException) -> str:
     try:
-        text = str(error)
+        text = _cut(str(error), LONGEST)
     except Exception:  # an exception of the learner's own may raise when it is shown
         text = ""
     return f"{type(error).__name__}: {text}" if text else type(error).__name__

@@ -107,8 +107,10 @@ class Reader:
         self.left -= 1
         if self.left < 0 or depth < 0:
             raise ValueError("too many values, or too deep")
-        if node is None or type(node) in (bool, int, float, str):
+        if node is None or type(node) in (bool, int, float):
             return node
+        if type(node) is str:  # half a character (a lone surrogate) could be written nowhere
+            return node.encode("utf-8", "replace").decode()
         if type(node) is list:
             return [self.value(part, depth - 1) for part in node]
         match node:

@@ -17,6 +17,8 @@ import select
 import signal
 import socket
 import sys
+import threading
+import time
 import traceback
 from typing import Any
 
@@ -24,7 +26,7 @@ import numpy as np
 
 from grading.inside import channel
 
-__all__ = ["park"]
+__all__ = ["leave", "park"]
 
 PLACES: list[int] = []  # descriptors of the listening sockets, one for each snapshot
 RESERVE = 32  # processes that snapshots may start beyond the limit of the notebook's own
@@ -49,6 +51,16 @@ def park(place: int) -> None:
             _session(connection, listener, namespace)
     finally:
         os._exit(0)  # never back into the notebook
+
+
+def leave() -> None:
+    """Soon, once this was answered, become a program that holds nothing; the copies stay."""
+
+    def become_nothing() -> None:
+        time.sleep(0.1)
+        os.execvp("sleep", ["sleep", "86400"])
+
+    threading.Thread(target=become_nothing, daemon=True).start()
 
 
 def _fall_silent() -> None:

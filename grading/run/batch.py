@@ -32,7 +32,7 @@ from grading.sandbox.walls import Limits, NoSandbox, sees, why_no_sandbox
 
 __all__ = ["Row", "grade", "grade_all", "record", "transaction"]
 
-VERSION = 1  # of how submissions are run: another one makes earlier results out of date
+VERSION = 2  # of how submissions are run: another one makes earlier results out of date
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ is broken is mended on the way: every repair is noted in words.
 from __future__ import annotations
 
 import ast
+import html
 import json
 import os
 import re
@@ -282,9 +283,28 @@ def _defines_the_same(original, cells, chosen) -> int | None:
     return fitting[-1] if fitting else None
 
 
+# A link's target behind its text, in brackets or in a definition.
+_TARGET = re.compile(r"\]\s*\((?P<inline>[^)]*)|\]:(?P<defined>\s*\S+)")
+_GOOD = {"http", "https", "mailto", "attachment"}
+
+
 def _harmless(source: str) -> str:
-    """Markdown without HTML tags: a reader's browser would run what they hold."""
-    return re.sub(r"<(?=[A-Za-z/!?])", "&lt;", source)
+    """Markdown that a reader's browser can show: without HTML tags, and links to known kinds alone.
+
+    A tag may hold a script, and so may a link: javascript:…
+    """
+    return _TARGET.sub(_known, re.sub(r"<(?=[A-Za-z/!?])", "&lt;", source))
+
+
+def _known(link: re.Match[str]) -> str:
+    """A link's beginning as it is, or, with a protocol that is not known, as plain text."""
+    # As the reader of Markdown and the browser read it: \\: is a colon, and so is &colon;
+    target = html.unescape(link["inline"] or link["defined"] or "")
+    target = re.sub(r"\\(?=[!-/:-@\[-`{-~])|[\x00-\x20\x7f-\xa0<]", "", target)
+    protocol, colon, _ = target.partition(":")
+    if not colon or re.search(r"[/?#]", protocol) or protocol.casefold() in _GOOD:
+        return link[0]
+    return "] \\" + link[0][1:].lstrip()  # no longer what opens a link
 
 
 def _extra(cell: dict[str, str]) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import nbformat
@@ -13,7 +14,7 @@ from grading.cells import grade_id, is_answer, mark
 from grading.course import Assignment, Course
 from grading.sandbox.walls import Limits
 
-__all__ = ["Kit", "full_tests", "kit_of"]
+__all__ = ["Kit", "full_tests", "kit_of", "public_files"]
 
 
 @dataclass(frozen=True)
@@ -55,16 +56,18 @@ def kit_of(
     return Kit(
         notebook=assignment.notebook,
         master=full_tests(released, gradebook, assignment),
-        files={
-            path.name: path.read_bytes()
-            for path in sorted(made.iterdir())
-            if path.suffix != ".ipynb"
-        },
+        files=public_files(made),
         sources={f"{assignment.notebook}/exercises.py": exercises.read_bytes()},
         seed=course.settings["seed"],
         limits=limits,
         protected=protected,
     )
+
+
+def public_files(release: Path) -> dict[str, bytes]:
+    """What students get beside the notebook: of a homework's folder in `release`."""
+    files = [path for path in sorted(release.iterdir()) if path.suffix != ".ipynb"]
+    return {path.name: path.read_bytes() for path in files if path.is_file()}
 
 
 def full_tests(

@@ -24,7 +24,7 @@ from traitlets import Instance, Unicode
 
 from grading.cells import grade_id, is_answer
 from grading.course import Course
-from grading.run.kit import Kit
+from grading.run.kit import Kit, public_files
 from grading.run.submission import Grader
 from grading.sandbox.walls import Limits
 
@@ -45,11 +45,12 @@ class TwoKernels(NbGraderPreprocessor):
         name = resources["nbgrader"]["notebook"]
         course = Course(Path(self.course))
         exercises = course.sources / name / "exercises.py"
-        beside = Path(resources["metadata"]["path"])  # nbgrader has put the public files there
+        # Not what lies beside the notebook: there nbgrader puts the student's own files, and links.
+        public = course.release(resources["nbgrader"]["assignment"])
         kit = Kit(
             name,
             _without_answers(nb),
-            files={path.name: path.read_bytes() for path in beside.glob("*.json")},
+            files=public_files(public),
             sources={f"{name}/exercises.py": exercises.read_bytes()} if exercises.exists() else {},
             seed=course.settings["seed"],
             limits=self.limits,

@@ -2,31 +2,36 @@
 
 The student's kernel runs all cells but the tests, from top to bottom, and leaves a snapshot of
 itself wherever tests stand. Then the tests run in the checker, each against the snapshot of its
-place. No output of the student's is kept from that moment, so hidden inputs cannot come to light.
+place. No output of the student's is kept from that moment, and tests with hidden inputs come after
+all others, whose sentences show what a function gave back: so hidden inputs cannot come to light.
 A cell that kills its kernel, or does not end, is left out, and the others run afresh without it.
+
+A test has passed only on positive evidence: its kernel ran to the last line and says so with a
+token of this one test, and all that it said was heard. Everything else is made an error.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import secrets
 import shutil
 import tempfile
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import psutil
 from IPython.core.inputtransformer2 import TransformerManager
 
-from grading.cells import is_setup, is_test
-from grading.course import NOT_RUN
+from grading.cells import grade_id, is_hidden, is_setup, is_test
+from grading.course import MARK, NOT_PROVEN, NOT_RUN
 from grading.inside.hidden import VARIABLE
 from grading.inside.tester import names_defined
 from grading.run.intake import Unreadable, rebuild
 from grading.run.kit import Kit
-from grading.sandbox.client import START_SECONDS, Kernel, NotGraded, error
+from grading.sandbox.client import START_SECONDS, Kernel, NotGraded, Run, error
 from grading.sandbox.walls import Sandbox
 
 __all__ = ["Graded", "Grader", "not_done", "sweep"]
@@ -59,6 +64,7 @@ def not_done(kit: Kit, reason: str) -> Graded:
         if cell["cell_type"] == "code":
             outputs = [error(NOT_RUN, reason)] if is_test(cell) else []
             cell.update(outputs=outputs, execution_count=None)
+    notebook["metadata"] = {**notebook["metadata"], MARK: {"not_run": True}}
     return Graded(notebook, (reason,), reason)
 
 
@@ -155,11 +161,17 @@ class Grader:
             if ahead:
                 self.start_ahead()
             student, places = self._run_cells(student, notebook["cells"], notes, end)
+            self._end_notebook(student)
             self._run_tests(checker, student, notebook["cells"], places, notes, end)
         finally:
             while self.running:
                 self.running.pop().close()
         return Graded(notebook, tuple(dict.fromkeys(notes)))
+
+    def _end_notebook(self, student: Kernel) -> None:
+        """Leave nothing of the notebook's process but its snapshots: all it held is given back."""
+        if not student.closed:
+            student.run(f"__import__('{_SNAPSHOTS}', fromlist='_').leave()", 5, silent=True)
 
     def _run_cells(self, kernel: Kernel, cells, notes, end) -> tuple[Kernel, dict[int, int]]:
         """Run all cells but the tests; returns the kernel and the snapshot of each test cell."""
@@ -210,30 +222,38 @@ class Grader:
         return places, None
 
     def _run_tests(self, kernel, student, cells, places, notes, end) -> None:
-        limits = self.kit.limits
         self._set_up(kernel, cells)
         reserved = {name for cell in cells if is_setup(cell) for name in _defined(cell)}
-        for index, cell in enumerate(cells):
-            if not is_test(cell):
-                continue
+        tests = [index for index, cell in enumerate(cells) if is_test(cell)]
+        for index in sorted(tests, key=lambda index: is_hidden(cells[index])):
+            cell = cells[index]
             if index not in places:
                 cell["outputs"] = [error(NOT_RUN, "the notebook ended before this test")]
                 continue
             path = self._place(student.number, places[index])
-            reserved_now = sorted(reserved)
+            done = self._test(kernel, cell["source"], path, sorted(reserved), end)
             reserved |= set(_defined(cell))
-            start = f"__import__('{_TESTER}', fromlist='_').start"
-            code = f"{start}({path!r}, {limits.call_seconds!r}, {reserved_now!r})"
-            if kernel.run(code, 30, silent=True).failed:
-                raise NotGraded("the checker failed before a test")
-            seconds = min(limits.test_seconds, max(end - time.monotonic(), 5))
-            done = kernel.run(cell["source"], seconds)
             cell["outputs"] = done.outputs
-            if done.end:
-                notes.append(f"A test was stopped: {done.reason}.")
+            if done.failed and not any(o["output_type"] == "error" for o in done.outputs):
+                cell["outputs"] = [*done.outputs, error(NOT_PROVEN, done.trouble)]
+            if done.end or not done.complete:
+                notes.append(f"The test {grade_id(cell)} did not pass: {done.trouble}.")
             if done.end == "died":
                 kernel = self._take("checker")
                 self._set_up(kernel, cells)
+        if student.watch.verdict:
+            notes.append(f"While it was tested, {student.watch.verdict}: tests after that failed.")
+
+    def _test(self, kernel: Kernel, source: str, path: str, reserved: list[str], end) -> Run:
+        """Run a test against the snapshot at `path`; without its token it has failed."""
+        limits, token = self.kit.limits, secrets.token_hex(16)
+        tester = f"__import__('{_TESTER}', fromlist='_')"
+        code = f"{tester}.start({path!r}, {limits.call_seconds!r}, {reserved!r}, {token!r})"
+        if kernel.run(code, 30, silent=True).failed:
+            raise NotGraded("the checker failed before a test")
+        seconds = min(limits.test_seconds, max(end - time.monotonic(), 5))
+        done = kernel.run(source, seconds, proof=f"{tester}.proof()")
+        return done if done.proof == repr(token) else replace(done, status=done.status and "error")
 
     def _set_up(self, kernel: Kernel, cells) -> None:
         """Run the instructor's own cells in the checker. They must not fail: see `checker`."""

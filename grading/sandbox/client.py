@@ -22,6 +22,10 @@ from grading.sandbox.watch import Watch, kill_tree
 __all__ = ["Kernel", "NotGraded", "Outputs", "Run", "START_SECONDS", "error", "output_of"]
 
 START_SECONDS = 120
+LONGEST_TEXT = 2_000  # characters of an error's message, and of a line of its traceback
+LONGEST_NAME = 100
+MOST_LINES = 50  # of a traceback
+MOST_ERRORS = 5  # of a cell: who sends more is no cell
 KEPT = ("text/plain", "image/png")  # what a reader of the feedback can be shown safely
 
 
@@ -31,15 +35,35 @@ class NotGraded(RuntimeError):
 
 @dataclass(frozen=True)
 class Run:
-    """One cell that was run. `end` is None, or how it was stopped: "interrupted" or "died"."""
+    """One cell that was run.
+
+    end : None, or how it was stopped: "interrupted" or "died".
+    status : what the kernel replied: "ok", "error", or "" where no reply came.
+    complete : whether all it had to say was heard and kept, to the sign of its end.
+    proof : the value of the expression that was asked for behind the last line, as text.
+    """
 
     outputs: list[dict[str, Any]]
     end: str | None = None
     reason: str = ""
+    status: str = ""
+    complete: bool = False
+    proof: str = ""
 
     @property
     def failed(self) -> bool:
-        return self.end is not None or any(o["output_type"] == "error" for o in self.outputs)
+        """Whether anything is missing of a run to the last line, with all of it heard."""
+        raised = any(o["output_type"] == "error" for o in self.outputs)
+        return self.end is not None or self.status != "ok" or not self.complete or raised
+
+    @property
+    def trouble(self) -> str:
+        """Why a run without an error counts as failed, in words; "" where nothing is the matter."""
+        if self.end is not None:
+            return self.reason
+        if not self.complete:
+            return "not all that it said was heard"
+        return "" if self.status == "ok" else "it did not run to its end"
 
 
 # ------------------------------------------------------------------ one kernel
@@ -100,24 +124,39 @@ class Kernel:
         said = self.process.stderr.read(10_000).decode(errors="replace").strip()
         return (said.splitlines() or ["no reason given"])[-1]
 
-    def run(self, code: str, seconds: float, silent: bool = False, keep: int | None = None) -> Run:
+    def run(
+        self,
+        code: str,
+        seconds: float,
+        silent: bool = False,
+        keep: int | None = None,
+        proof: str = "",
+    ) -> Run:
         """Run a cell; after `seconds` interrupt it, and if that does not help, end the kernel.
 
         keep : bytes of output to keep, if fewer than for any cell.
+        proof : an expression that the kernel evaluates behind the last line, and only there.
         """
         if not self.ready:
             self.wait()
         outputs = Outputs(self.limits.output if keep is None else min(keep, self.limits.output))
         try:
-            return self._run(code, seconds, silent, outputs)
+            return self._run(code, seconds, silent, outputs, proof)
         except zmq.Again:
             return self._died(outputs, f"{self.name} cut the line to its kernel")
 
-    def _run(self, code: str, seconds: float, silent: bool, outputs: Outputs) -> Run:
+    # Long because a reply, outputs, a clock and a watch are waited for at once.
+    def _run(self, code: str, seconds: float, silent: bool, outputs: Outputs, proof: str) -> Run:
         client = self.client
         number = client.execute(
-            code, silent=silent, store_history=not silent, allow_stdin=False, stop_on_error=False
+            code,
+            silent=silent,
+            store_history=not silent,
+            user_expressions={"proof": proof} if proof else {},
+            allow_stdin=False,
+            stop_on_error=False,
         )
+        reply: dict[str, Any] = {}
         shell = client.shell_channel.socket
         replied = idle = interrupted = False
         seen = messages = 0
@@ -145,8 +184,8 @@ class Kernel:
                         continue
                     kind, content = message["msg_type"], message["content"]
                     if socket is shell:
-                        replied = replied or kind == "execute_reply"
-                        if replied:
+                        if kind == "execute_reply":
+                            replied, reply = True, content
                             end = min(end, time.monotonic() + 5)
                     elif kind == "status":
                         idle = idle or content["execution_state"] == "idle"
@@ -157,7 +196,10 @@ class Kernel:
         if interrupted:
             reason = f"a cell ran longer than {seconds:g} seconds and was stopped"
             return Run(outputs.all(error("Stopped", reason)), "interrupted", reason)
-        return Run(outputs.all())
+        status, proved = reply.get("status"), _proof_in(reply)
+        status = status if status in ("ok", "error") else ""
+        complete = idle and not outputs.cut
+        return Run(outputs.all(), status=status, complete=complete, proof=proved)
 
     def _died(self, outputs: Outputs, reason: str) -> Run:
         self.close()
@@ -184,11 +226,19 @@ class Outputs:
 
     def __init__(self, limit: int) -> None:
         self.left, self.kept = max(limit, 0), []
-        self.cut = False
+        self.cut, self.errors = False, 0
 
     def add(self, kind: str, content: dict[str, Any]) -> None:
         made = output_of(kind, content)
-        if made is None or self.cut:
+        if made is None:
+            return
+        if made["output_type"] == "error":  # short, and never left out: it says that a test failed
+            self.errors += 1
+            self.cut = self.cut or self.errors > MOST_ERRORS
+            if self.errors <= MOST_ERRORS:
+                self.kept.append(made)
+            return
+        if self.cut:
             return
         size = len(json.dumps(made))
         if size > self.left:
@@ -215,12 +265,11 @@ def output_of(kind: str, content: dict[str, Any]) -> dict[str, Any] | None:
         name = "stderr" if content["name"] == "stderr" else "stdout"
         return {"output_type": "stream", "name": name, "text": _string(content["text"])}
     if kind == "error":
-        lines = [_string(line) for line in list(content["traceback"])[:200]]
         return {
             "output_type": "error",
-            "ename": _string(content["ename"]),
-            "evalue": _string(content["evalue"]),
-            "traceback": lines,
+            "ename": _shortened(content.get("ename"), LONGEST_NAME),
+            "evalue": _shortened(content.get("evalue"), LONGEST_TEXT),
+            "traceback": _lines(content.get("traceback")),
         }
     if kind not in ("display_data", "execute_result"):
         return None
@@ -239,6 +288,27 @@ def _string(text: Any) -> str:
     return text.encode("utf-8", "replace").decode()
 
 
+def _shortened(text: Any, most: int) -> str:
+    """Text of a stranger's, cut in the middle where it is long; of an error nothing is refused."""
+    text = _string(text) if isinstance(text, str) else "?"
+    half = most // 2
+    return text if len(text) <= most else f"{text[:half]} … {text[-half:]}"
+
+
+def _lines(traceback: Any) -> list[str]:
+    lines = traceback if isinstance(traceback, list) else []
+    if len(lines) > MOST_LINES:
+        lines = [*lines[: MOST_LINES // 2], "…", *lines[-MOST_LINES // 2 :]]
+    return [_shortened(line, LONGEST_TEXT) for line in lines]
+
+
+def _proof_in(reply: dict[str, Any]) -> str:
+    try:
+        return str(reply["user_expressions"]["proof"]["data"]["text/plain"])
+    except (KeyError, TypeError):
+        return ""
+
+
 def _is_png(text: str) -> bool:
     """Whether this is a picture in base64, and not the end of an HTML attribute."""
     try:
@@ -249,4 +319,5 @@ def _is_png(text: str) -> bool:
 
 
 def error(name: str, text: str) -> dict[str, Any]:
+    text = _shortened(text, LONGEST_TEXT)
     return {"output_type": "error", "ename": name, "evalue": text, "traceback": [f"{name}: {text}"]}

@@ -21,12 +21,14 @@ from course_utils.exercises.homework import NotRight
 from grading.cells import grade_id
 from grading.course import (
     COURSE,
+    NOT_PROVEN,
     NOT_RUN,
     REASON,
     Assignment,
     Course,
     GradingError,
     Roster,
+    was_not_run,
 )
 from grading.files import replace
 
@@ -106,12 +108,13 @@ def feedback(
 
 
 def _page(course, gradebook, assignment, student, roster) -> str:
-    reason = course.autograded(student, assignment.id) / REASON
+    folder = course.autograded(student, assignment.id)
+    reason = folder / REASON
     tasks = parts_of(course, gradebook, assignment, student)
     parts = [part for task in tasks for part in task.parts]
     waiting = any(part.score is None for part in parts)
     return PAGE.render(
-        not_run=any(part.sentence == NOT_RUN for part in parts),
+        not_run=was_not_run(nbformat.read(folder / assignment.file, as_version=4)),
         homework=_title(assignment),
         name=roster.get(student, {}).get("name", student),
         notes=reason.read_text(encoding="utf-8").strip() if reason.is_file() else "",
@@ -176,8 +179,8 @@ def _sentence(cells: dict, cell_id: str) -> str:
             continue
         if output.ename == NotRight.__name__:
             return output.evalue
-        if output.ename == NOT_RUN:
-            return NOT_RUN
+        if output.ename in (NOT_RUN, NOT_PROVEN):
+            return f"✗ Not passed: {output.evalue}."
         if output.ename in SENTENCES:
             return f"✗ {SENTENCES[output.ename]}"
         # The text of an exception may hold an input; the visible ones are no secret.

@@ -11,6 +11,7 @@ from tests.grading.toy import (
     ALL,
     DOUBLE,
     DOUBLE_CODE,
+    MEAN,
     answered,
     grade_id,
     right,
@@ -155,12 +156,12 @@ def fooling(blank):
         ),
         "functions_on_the_channel": wrong(
             "from grading.inside import channel\ntree = b'{}'\n"
-            'tree = b\'["dict",[["value",["function","os","system"]]]]\'\n'
+            'tree = b\'{"dict":[["value",{"function":"system"}]]}\'\n'
             "channel.pack = lambda value: channel._HEAD.pack(len(tree), 0) + tree"
         ),
         "huge_shape_on_the_channel": wrong(
             "from grading.inside import channel\n"
-            'tree = b\'["dict",[["value",["array","f8",[99999,99999,0],0]]]]\'\n'
+            'tree = b\'{"dict":[["value",{"array":0,"shape":[99999,99999,0],"dtype":"f8"}]]}\'\n'
             "channel.pack = lambda value: channel._HEAD.pack(len(tree), 0) + tree"
         ),
         "changes_arguments": wrong(
@@ -197,6 +198,35 @@ def fooling(blank):
                 last=["print(seen)", "import os\nprint(os.path.exists('/tmp/seen') and 'LEAK')"],
             ),
             ALL,
+        ),
+        # What is too long, or no text, to be told must not be taken for nothing to tell.
+        "crowd_of_nones": returns("(None,) * 190_000"),
+        "long_error": wrong(double="def double(x):\n    raise ValueError('x' * 5_000_000)"),
+        "long_name": wrong(
+            "Long = type('L' * 3_000_000, (Exception,), {})",
+            double="def double(x):\n    raise Long('y' * 3_000_000)",
+        ),
+        "half_a_character": wrong(double="def double(x):\n    raise ValueError('\\ud800')"),
+        "half_a_character_returned": returns("'\\udfff' * 100"),
+        "half_a_character_on_the_channel": wrong(
+            "from grading.inside import channel\n"
+            'told = b\'["type","ValueError"],["message","\\\\ud800"],["line","\\\\udfff"]\'\n'
+            'tree = b\'{"dict":[["raised",{"dict":[\' + told + b\']}]]}\'\n'
+            "channel.pack = lambda value: channel._HEAD.pack(len(tree), 0) + tree"
+        ),
+        "errors_of_graders": wrong(
+            "class NotRun(Exception): pass\nclass NotRight(Exception): pass",
+            double="def double(x):\n    raise NotRun('all is well')",
+            mean="def mean_square(x):\n    raise NotRight('✓ right on 24 hidden inputs.')",
+        ),
+        # A file outlives the test that wrote it; the sentences of the next one are read.
+        "tells_later": (
+            right(
+                blank,
+                double="def double(x):\n    print(x, file=open('/tmp/t', 'a'))\n    return 2 * x",
+                mean="def mean_square(x):\n    raise ValueError(open('/tmp/t').read())",
+            ),
+            ALL - MEAN,
         ),
         "script_in_outputs": (
             right(
@@ -240,6 +270,7 @@ def bringing_down(blank):
             "        hog = bytearray(b'x') * 150_000_000\n        time.sleep(1000)\n"
             "time.sleep(1000)"
         ),
+        "memory_kept": spoilt("hog = bytearray(b'x') * 700_000_000"),
         "memory_in_call": in_double("    hog = []\n    while True: hog.append(bytearray(10**8))"),
         "fork_bomb": spoilt("import os\nwhile True:\n    try: os.fork()\n    except OSError: pass"),
         "thread_bomb": spoilt(

@@ -18,6 +18,7 @@ from traitlets.config import Config
 from grading.run.batch import grade_all
 from grading.run.submission import PREFIX, Grader
 from grading.sandbox.walls import MB, Limits, why_no_sandbox
+from grading.term.export import export
 from tests.grading.attacks import attacks
 from tests.grading.toy import (
     ALL,
@@ -227,7 +228,23 @@ def test_hidden_inputs_do_not_come_to_light(batch):
     # The student's function printed, kept and wrote down what the tests called it with. What a
     # failing test itself says of its inputs is the instructor's own affair.
     number = str(np.random.default_rng(SEED).normal(size=5)[0])[:8]
-    assert number not in batch.text("leaks_arguments")
+    for name in ("leaks_arguments", "tells_later"):
+        assert number not in batch.text(name), name
+
+
+def test_a_class_of_the_students_own_is_not_taken_for_the_graders(batch):
+    student = batch.row("errors_of_graders").student
+    (row,) = [r for r in export(batch.course, [batch.assignment], {}) if r["id"] == student]
+    assert row[f"{NAME}_status"] != "unreadable"
+
+
+def test_what_is_not_said_as_an_error_is_made_one(batch):
+    for name in batch.attacks:
+        for cell in json.loads(batch.text(name))["cells"]:
+            if cell["metadata"].get("nbgrader", {}).get("grade") and cell["cell_type"] == "code":
+                kinds = {output["output_type"] for output in cell["outputs"]}
+                assert len(json.dumps(cell["outputs"])) < 300_000, name
+                assert kinds <= {"error", "stream"}, name
 
 
 def printed(batch, name):

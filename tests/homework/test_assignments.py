@@ -1,6 +1,7 @@
 """Every homework: solutions earn all points, stubs none, mistakes are named, nothing leaks."""
 
 import functools
+import itertools
 import json
 import re
 import zlib
@@ -9,7 +10,7 @@ import nbformat
 import numpy as np
 import pytest
 
-from course_utils.exercises import homework, table
+from course_utils.exercises import engine, homework, table
 from course_utils.exercises.engine import Exercise
 from grading.course import RELEASED, Course, GradingError, assignments
 from grading.inside.hidden import diagnose
@@ -18,6 +19,7 @@ from grading.term.release import bring_up_to_date, leaks, release, solution_line
 ALL = assignments()
 EACH = pytest.mark.parametrize("assignment", ALL, ids=lambda a: a.id)
 EXERCISES = [pytest.param(a, e, id=f"{a.id}-{e.name}") for a in ALL for e in a.exercises.values()]
+every_exercise = pytest.mark.parametrize(("assignment", "exercise"), EXERCISES)
 MISTAKES = [
     pytest.param(a, e, name, id=f"{a.id}-{e.name}-{name}")
     for a in ALL
@@ -172,12 +174,12 @@ def test_each_mistake_fails_and_is_named_in_the_open_and_hidden(assignment, exer
     assert sentence in hidden.sentence
 
 
-@pytest.mark.parametrize(("assignment", "exercise"), EXERCISES)
+@every_exercise
 def test_ten_mistakes_are_known(assignment, exercise):
     assert len(exercise.mistakes) >= 10
 
 
-@pytest.mark.parametrize(("assignment", "exercise"), EXERCISES)
+@every_exercise
 def test_what_the_visible_inputs_teach_by_heart_fails_the_hidden_ones(assignment, exercise):
     trial = visible_checks(assignment)[exercise.name]
     known = {repr(case): trial.expected(i) for i, case in enumerate(trial.cases)}
@@ -189,7 +191,7 @@ def test_what_the_visible_inputs_teach_by_heart_fails_the_hidden_ones(assignment
     assert not diagnose(exercise, by_heart, 3).correct
 
 
-@pytest.mark.parametrize(("assignment", "exercise"), EXERCISES)
+@every_exercise
 def test_a_hidden_diagnosis_gives_no_input_away(assignment, exercise, capsys):
     class Thief(Exception):
         pass
@@ -211,6 +213,67 @@ def test_a_hidden_diagnosis_gives_no_input_away(assignment, exercise, capsys):
         assert not re.search(r"\d\.\d|\[|\(", found.sentence), found.sentence
     assert capsys.readouterr().out == ""
     assert trial.diagnose(tells).sentence != diagnose(exercise, tells, 0).sentence
+
+
+class Own(Exception):
+    pass
+
+
+def gives(result):
+    return lambda *given: result
+
+
+def raises(error):
+    def function(*given):
+        raise error
+
+    return function
+
+
+@pytest.mark.parametrize(
+    "functions",
+    [
+        [gives((None,) * n) for n in (1, 2, 200)],
+        [raises(e("x" * n)) for n, e in enumerate((ValueError, KeyError, ZeroDivisionError, Own))],
+        [gives(np.zeros((7,) * n)) for n in (4, 5, 6)] + [gives((1.0,) * 50)],
+        [gives(n) for n in (0.123, 4.56)],
+        [gives(text) for text in ("a", "bc", object(), {1: 2})],
+    ],
+    ids=["nothing", "errors", "shapes", "numbers", "no numbers"],
+)
+@every_exercise
+def test_what_a_function_gives_back_cannot_change_the_words_about_hidden_inputs(
+    assignment, exercise, functions
+):
+    # Else a function that knows an input could spell it, a submission for each letter.
+    said = {diagnose(exercise, function, 0).sentence for function in functions}
+    assert len(said) == 1, said
+
+
+@every_exercise
+def test_the_words_about_hidden_inputs_do_not_count_them(assignment, exercise):
+    right, _ = exercise.reference, exercise.trial(np.random.default_rng(0))
+
+    def wrong_on(first):
+        calls = itertools.count()
+        return lambda *given: right(*given) if next(calls) >= first else 0.12345
+
+    assert len({diagnose(exercise, wrong_on(n), 0).sentence for n in (3, 5, 11)}) == 1
+
+
+@every_exercise
+def test_a_slow_function_is_tried_on_as_many_inputs_as_any_other(assignment, exercise, monkeypatch):
+    hours = itertools.count(step=3600.0)
+    monkeypatch.setattr(engine, "perf_counter", lambda: next(hours))
+    calls = []
+
+    def slow(*given):
+        calls.append(given)
+        return exercise.reference(*given)
+
+    assert diagnose(exercise, slow, 0).correct and len(calls) == engine.TRIES
+    visible = table.read(RELEASED / f"{assignment.notebook}.json")[exercise.name]
+    assert visible.diagnose(slow).correct and len(calls) == engine.TRIES + table.VISIBLE
 
 
 def test_hidden_inputs_follow_from_the_seed():
@@ -248,7 +311,7 @@ def test_the_words_are_plain_and_the_source_is_stored_without_outputs(assignment
         assert not cell.get("outputs") and cell.get("execution_count") is None
 
 
-@pytest.mark.parametrize(("assignment", "exercise"), EXERCISES)
+@every_exercise
 def test_sentences_are_short_and_end_with_a_full_stop(assignment, exercise):
     assert isinstance(exercise, Exercise)
     for _, sentence in exercise.mistakes.values():
