@@ -36,6 +36,7 @@ autodoc_preserve_defaults = True
 add_module_names = False
 napoleon_google_docstring = False  # docstrings are in NumPy's form
 napoleon_use_ivar = True  # attributes as a list; those with a default are members besides
+napoleon_attr_annotations = False  # as above: what it is stands in the text
 default_role = "py:obj"  # `name` leads to what it names, where that has a page
 
 # --- Looks ----------------------------------------------------------------------------------------
