@@ -10,16 +10,13 @@ from __future__ import annotations
 
 import json
 import os
-import resource
 
 import zmq
 from ipykernel.kernelapp import IPKernelApp
 
-from grading.inside import snapshots
+from grading.inside import rights, snapshots
 
-__all__ = ["INSIDE", "main"]
-
-INSIDE = "DESCENT_INSIDE"  # names what was handed over: sockets, limits, and whom to run as
+__all__ = ["main"]
 
 
 class InheritedKernelApp(IPKernelApp):
@@ -39,44 +36,9 @@ class InheritedKernelApp(IPKernelApp):
         """None: the sandbox ends with whoever started it, and its number means nothing here."""
 
 
-def give_up_rights(uid: int | None) -> None:
-    if uid is not None and os.geteuid() == 0:
-        os.setgroups([])
-        os.setresgid(uid, uid, uid)
-        os.setresuid(uid, uid, uid)
-
-
-def take_limits(limits: dict[str, float]) -> None:
-    """Limits of each process; nobody inside can raise them again."""
-    for kind, most in [
-        (resource.RLIMIT_DATA, limits["memory"]),
-        (resource.RLIMIT_AS, 2 * limits["memory"]),
-        (resource.RLIMIT_FSIZE, limits["files"]),
-        (resource.RLIMIT_CPU, limits["cpu_seconds"]),
-        (resource.RLIMIT_NOFILE, 256),
-        (resource.RLIMIT_CORE, 0),
-    ]:
-        most = int(most)
-        hard = resource.getrlimit(kind)[1]
-        most = most if hard == resource.RLIM_INFINITY else min(most, hard)
-        try:
-            resource.setrlimit(kind, (most, most))
-        except (ValueError, OSError):  # macOS knows some of these by name alone
-            pass
-    # Since Linux 5.14 this counts the processes of a namespace, or of a uid that is ours alone;
-    # before, it would count everything that the instructor runs.
-    if tuple(int(n) for n in os.uname().release.split(".")[:2] if n.isdigit()) >= (5, 14):
-        most = int(limits["processes"])
-        resource.setrlimit(resource.RLIMIT_NPROC, (most, most + snapshots.RESERVE))
-
-
 def main() -> None:
-    given = json.loads(os.environ.pop(INSIDE))
-    give_up_rights(given["uid"])
-    if given["limits"]:
-        take_limits(given["limits"])
-    for folder in (os.environ["HOME"], os.environ["IPYTHONDIR"]):
-        os.makedirs(folder, exist_ok=True)
+    given = json.loads(os.environ.pop(rights.INSIDE))
+    rights.begin(given["uid"], given["limits"])
     InheritedKernelApp.inherited = {int(port): fd for port, fd in given["ports"].items()}
     snapshots.PLACES = given["places"]
     connection = os.path.join(os.environ["HOME"], "connection.json")

@@ -9,11 +9,9 @@ code: nothing that comes out of it is trusted (see `channel`).
 
 from __future__ import annotations
 
-import contextlib
 import gc
 import os
 import resource
-import select
 import signal
 import socket
 import sys
@@ -24,12 +22,11 @@ from typing import Any
 
 import numpy as np
 
-from grading.inside import channel
+from grading.inside import channel, forks
 
 __all__ = ["leave", "park"]
 
 PLACES: list[int] = []  # descriptors of the listening sockets, one for each snapshot
-RESERVE = 32  # processes that snapshots may start beyond the limit of the notebook's own
 
 
 def park(place: int) -> None:
@@ -46,9 +43,7 @@ def park(place: int) -> None:
         resource.setrlimit(resource.RLIMIT_NPROC, (most, most))
         _fall_silent()
         listener = socket.socket(fileno=PLACES[place])
-        while True:
-            connection, _ = listener.accept()
-            _session(connection, listener, namespace)
+        forks.serve_copies(listener, lambda connection: _serve(connection, namespace))
     finally:
         os._exit(0)  # never back into the notebook
 
@@ -69,26 +64,6 @@ def _fall_silent() -> None:
     nothing = os.open(os.devnull, os.O_RDWR)
     for standard in (0, 1, 2):
         os.dup2(nothing, standard)
-
-
-def _session(connection: socket.socket, listener: socket.socket, namespace: dict) -> None:
-    """Serve one connection in a copy; end the copy when the other side hangs up."""
-    child = os.fork()
-    if not child:
-        try:
-            os.setpgid(0, 0)
-            listener.close()
-            _serve(connection, namespace)
-        finally:
-            os._exit(0)
-    with connection, contextlib.suppress(ProcessLookupError, ChildProcessError):
-        hung_up = select.poll()
-        hung_up.register(connection, select.POLLRDHUP | select.POLLHUP)
-        while not os.waitpid(child, os.WNOHANG)[0]:
-            if hung_up.poll(50):
-                os.killpg(child, signal.SIGKILL)
-                os.waitpid(child, 0)
-                return
 
 
 def _serve(connection: socket.socket, namespace: dict) -> None:

@@ -16,7 +16,7 @@ from typing import Any
 
 from grading.inside import channel
 
-__all__ = ["RemoteFunction", "StudentError", "Students", "proof", "start"]
+__all__ = ["RemoteFunction", "StudentError", "Students", "start"]
 
 # Exceptions that come as themselves. Those that end a program come as a StudentError of their
 # name: the test goes on.
@@ -141,23 +141,12 @@ def _raise(told: Any) -> None:
 # ------------------------------------------------------------------ in IPython
 
 
-_token = ""  # of the test that comes next
-
-
-def proof() -> str:
-    """What whoever started a test asks for behind its last line."""
-    return _token
-
-
-def start(path: str, seconds: float, reserved: list[str], token: str = "") -> None:
+def start(path: str, seconds: float, reserved: list[str]) -> None:
     """From now on, look names up in the snapshot at `path`, those in `reserved` excepted.
 
     Reserved are the names that trusted cells define: had such a cell failed, a student could
-    otherwise put a function of their own in its place. `token` is what `proof` gives back, once
-    the test that comes next has run to its end.
+    otherwise put a function of their own in its place.
     """
-    global _token
-    _token = token
     from IPython import get_ipython
 
     shell = get_ipython()

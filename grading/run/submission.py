@@ -1,4 +1,4 @@
-"""One submission in two kernels: the student's cells in one, the tests in the other.
+"""One submission in two processes: the student's cells in a kernel, the tests in the checker.
 
 The student's kernel runs all cells but the tests, from top to bottom, and leaves a snapshot of
 itself wherever tests stand. Then the tests run in the checker, each against the snapshot of its
@@ -6,7 +6,7 @@ place. No output of the student's is kept from that moment, and tests with hidde
 all others, whose sentences show what a function gave back: so hidden inputs cannot come to light.
 A cell that kills its kernel, or does not end, is left out, and the others run afresh without it.
 
-A test has passed only on positive evidence: its kernel ran to the last line and says so with a
+A test has passed only on positive evidence: the checker ran it to its last line and says so with a
 token of this one test, and all that it said was heard. Everything else is made an error.
 """
 
@@ -14,11 +14,10 @@ from __future__ import annotations
 
 import json
 import os
-import secrets
 import shutil
 import tempfile
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -27,11 +26,13 @@ from IPython.core.inputtransformer2 import TransformerManager
 
 from grading.cells import grade_id, is_hidden, is_setup, is_test
 from grading.course import MARK, NOT_PROVEN, NOT_RUN
+from grading.inside import rights
 from grading.inside.hidden import VARIABLE
 from grading.inside.tester import names_defined
 from grading.run.intake import Unreadable, rebuild
 from grading.run.kit import Kit
-from grading.sandbox.client import START_SECONDS, Kernel, NotGraded, Run, error
+from grading.sandbox.checker import Checker, Session, fonts
+from grading.sandbox.client import Kernel, NotGraded, Run, error
 from grading.sandbox.walls import Sandbox
 
 __all__ = ["Graded", "Grader", "not_done", "sweep"]
@@ -78,8 +79,9 @@ class Grader:
         self.kit = kit
         self.folder = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-"))  # ours alone
         self.count = 0
-        self.waiting: dict[str, Kernel] = {}  # started ahead, by role
+        self.waiting: Kernel | None = None  # started ahead
         self.running: set[Kernel] = set()
+        self.checker: Checker | None = None
         self.stopped = False
         self._unpack()
 
@@ -87,20 +89,21 @@ class Grader:
         return self
 
     def __exit__(self, *_: object) -> None:
-        for kernel in self.waiting.values():
-            kernel.close()
+        for process in filter(None, (self.waiting, self.checker)):
+            process.close()
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def stop(self) -> None:
         """From another thread: end what runs, and start nothing more."""
         self.stopped = True
-        for kernel in [*self.waiting.values(), *self.running]:
-            kernel.process.kill()
+        for process in filter(None, [self.waiting, self.checker, *self.running]):
+            process.process.kill()
 
     def _unpack(self) -> None:
-        for part in ("public", "sources", "channel"):
+        kit = self.kit
+        given = {"public": kit.files, "sources": kit.sources, "fonts": fonts(kit.protected)}
+        for part in (*given, "channel"):
             (self.folder / part).mkdir()
-        given = {"public": self.kit.files, "sources": self.kit.sources}
         for part, files in given.items():
             for name, content in files.items():
                 path = self.folder / part / name
@@ -111,38 +114,32 @@ class Grader:
 
     # -------------------------------------------------------------- kernels
 
-    def _start(self, role: str) -> Kernel:
-        """A kernel for the student's cells ("student") or the tests ("checker"), not yet ready."""
+    def _start(self) -> Kernel:
+        """A kernel for a student's cells, not yet ready."""
         if self.stopped:
             raise NotGraded("the batch was stopped")
         self.count += 1
+        places = [self._place(self.count, place) for place in range(PLACES)]
+        sandbox = Sandbox(files=self._public(), limits=self.kit.limits)
         folder = self.folder / f"{self.count}"
-        public = self.folder / "public"
-        files: dict[str, str | Path] = {name: public / name for name in self.kit.files}
-        env, places = {}, []
-        if role == "checker":
-            secret = [self.folder / name for name in ("sources", "grading.json", "channel")]
-            files.update({str(path): path for path in secret})
-            env[VARIABLE] = str(self.folder / "grading.json")
-        else:
-            places = [self._place(self.count, place) for place in range(PLACES)]
-        sandbox = Sandbox(files=files, env=env, limits=self.kit.limits)
-        name = "the submission" if role == "student" else "a test"
-        return Kernel(sandbox, folder, name, self.kit.protected, places, self.count)
+        return Kernel(sandbox, folder, "the submission", self.kit.protected, places, self.count)
+
+    def _public(self) -> dict[str, str | Path]:
+        """What every sandbox sees: the public files, and Matplotlib's list of fonts."""
+        public = {name: self.folder / "public" / name for name in self.kit.files}
+        return {**public, rights.FONTS: self.folder / "fonts"}
 
     def _place(self, number: int, place: int) -> str:
         return str(self.folder / "channel" / f"{number}-{place}")
 
-    def _take(self, role: str) -> Kernel:
-        kernel = self.waiting.pop(role, None) or self._start(role)
+    def _take(self) -> Kernel:
+        kernel, self.waiting = self.waiting or self._start(), None
         self.running.add(kernel)
         return kernel
 
     def start_ahead(self) -> None:
-        """Start the next submission's kernels, so that they are ready when they are needed."""
-        for role in ("student", "checker"):
-            if role not in self.waiting:
-                self.waiting[role] = self._start(role)
+        """Start the next submission's kernel, so that it is ready when it is needed."""
+        self.waiting = self.waiting or self._start()
 
     # -------------------------------------------------------------- grading
 
@@ -157,12 +154,13 @@ class Grader:
             return not_done(self.kit, str(reason))
         end = time.monotonic() + self.kit.limits.total_seconds
         try:
-            student, checker = self._take("student"), self._take("checker")
+            self._checker()
+            student = self._take()
             if ahead:
                 self.start_ahead()
             student, places = self._run_cells(student, notebook["cells"], notes, end)
             self._end_notebook(student)
-            self._run_tests(checker, student, notebook["cells"], places, notes, end)
+            self._run_tests(student, notebook["cells"], places, notes, end)
         finally:
             while self.running:
                 self.running.pop().close()
@@ -181,7 +179,7 @@ class Grader:
             if fatal is None or death == DEATHS:
                 return kernel, places
             left_out.add(fatal)
-            kernel = self._take("student")
+            kernel = self._take()
         raise AssertionError
 
     def _one_pass(self, kernel, cells, left_out, notes, end) -> tuple[dict[int, int], int | None]:
@@ -221,47 +219,55 @@ class Grader:
                 return places, (index if end > time.monotonic() else None)
         return places, None
 
-    def _run_tests(self, kernel, student, cells, places, notes, end) -> None:
-        self._set_up(kernel, cells)
+    def _run_tests(self, student, cells, places, notes, end) -> None:
         reserved = {name for cell in cells if is_setup(cell) for name in _defined(cell)}
         tests = [index for index, cell in enumerate(cells) if is_test(cell)]
-        for index in sorted(tests, key=lambda index: is_hidden(cells[index])):
-            cell = cells[index]
-            if index not in places:
-                cell["outputs"] = [error(NOT_RUN, "the notebook ended before this test")]
-                continue
-            path = self._place(student.number, places[index])
-            done = self._test(kernel, cell["source"], path, sorted(reserved), end)
-            reserved |= set(_defined(cell))
-            cell["outputs"] = done.outputs
-            if done.failed and not any(o["output_type"] == "error" for o in done.outputs):
-                cell["outputs"] = [*done.outputs, error(NOT_PROVEN, done.trouble)]
-            if done.end or not done.complete:
-                notes.append(f"The test {grade_id(cell)} did not pass: {done.trouble}.")
-            if done.end == "died":
-                kernel = self._take("checker")
-                self._set_up(kernel, cells)
+        session = None
+        try:
+            for index in sorted(tests, key=lambda index: is_hidden(cells[index])):
+                cell = cells[index]
+                if index not in places:
+                    cell["outputs"] = [error(NOT_RUN, "the notebook ended before this test")]
+                    continue
+                session = session or Session(self._checker())
+                path = self._place(student.number, places[index])
+                done = self._test(session, cell["source"], path, sorted(reserved), end)
+                reserved |= set(_defined(cell))
+                cell["outputs"] = done.outputs
+                if done.failed and not any(o["output_type"] == "error" for o in done.outputs):
+                    cell["outputs"] = [*done.outputs, error(NOT_PROVEN, done.trouble)]
+                if done.end or not done.complete:
+                    notes.append(f"The test {grade_id(cell)} did not pass: {done.trouble}.")
+                if done.end:
+                    session = None
+        finally:
+            if session:
+                session.close()
         if student.watch.verdict:
             notes.append(f"While it was tested, {student.watch.verdict}: tests after that failed.")
 
-    def _test(self, kernel: Kernel, source: str, path: str, reserved: list[str], end) -> Run:
-        """Run a test against the snapshot at `path`; without its token it has failed."""
-        limits, token = self.kit.limits, secrets.token_hex(16)
-        tester = f"__import__('{_TESTER}', fromlist='_')"
-        code = f"{tester}.start({path!r}, {limits.call_seconds!r}, {reserved!r}, {token!r})"
-        if kernel.run(code, 30, silent=True).failed:
-            raise NotGraded("the checker failed before a test")
+    def _test(self, session: Session, source: str, path: str, reserved: list[str], end) -> Run:
+        limits = self.kit.limits
         seconds = min(limits.test_seconds, max(end - time.monotonic(), 5))
-        done = kernel.run(source, seconds, proof=f"{tester}.proof()")
-        return done if done.proof == repr(token) else replace(done, status=done.status and "error")
+        place = {"path": path, "seconds": limits.call_seconds, "reserved": reserved}
+        return session.run(source, seconds, place)
 
-    def _set_up(self, kernel: Kernel, cells) -> None:
-        """Run the instructor's own cells in the checker. They must not fail: see `checker`."""
-        for cell in filter(is_setup, cells):
-            done = kernel.run(cell["source"], START_SECONDS)
-            if done.failed:
-                said = [o["evalue"] for o in done.outputs if o["output_type"] == "error"]
-                raise NotGraded(f"the notebook's own cells fail in the checker: {said[0]}")
+    def _checker(self) -> Checker:
+        """The checker, which serves one submission after the other; another if it was ended."""
+        if self.checker is None or not self.checker.alive:
+            if self.checker is not None:
+                self.checker.close()
+            if self.stopped:
+                raise NotGraded("the batch was stopped")
+            self.count += 1
+            secret = [self.folder / name for name in ("sources", "grading.json", "channel")]
+            files = {**self._public(), **{str(path): path for path in secret}}
+            env = {VARIABLE: str(self.folder / "grading.json")}
+            sandbox = Sandbox(files=files, env=env, limits=self.kit.limits)
+            setup = [cell["source"] for cell in self.kit.master["cells"] if is_setup(cell)]
+            folder = self.folder / f"{self.count}"
+            self.checker = Checker(sandbox, folder, self.kit.protected, setup)
+        return self.checker
 
 
 def sweep() -> None:
@@ -273,7 +279,7 @@ def sweep() -> None:
             shutil.rmtree(folder, ignore_errors=True)
 
 
-_SNAPSHOTS, _TESTER = "grading.inside.snapshots", "grading.inside.tester"
+_SNAPSHOTS = "grading.inside.snapshots"
 
 
 def _defined(cell: dict[str, Any]) -> list[str]:

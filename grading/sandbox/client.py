@@ -40,7 +40,6 @@ class Run:
     end : None, or how it was stopped: "interrupted" or "died".
     status : what the kernel replied: "ok", "error", or "" where no reply came.
     complete : whether all it had to say was heard and kept, to the sign of its end.
-    proof : the value of the expression that was asked for behind the last line, as text.
     """
 
     outputs: list[dict[str, Any]]
@@ -48,7 +47,6 @@ class Run:
     reason: str = ""
     status: str = ""
     complete: bool = False
-    proof: str = ""
 
     @property
     def failed(self) -> bool:
@@ -124,35 +122,26 @@ class Kernel:
         said = self.process.stderr.read(10_000).decode(errors="replace").strip()
         return (said.splitlines() or ["no reason given"])[-1]
 
-    def run(
-        self,
-        code: str,
-        seconds: float,
-        silent: bool = False,
-        keep: int | None = None,
-        proof: str = "",
-    ) -> Run:
+    def run(self, code: str, seconds: float, silent: bool = False, keep: int | None = None) -> Run:
         """Run a cell; after `seconds` interrupt it, and if that does not help, end the kernel.
 
         keep : bytes of output to keep, if fewer than for any cell.
-        proof : an expression that the kernel evaluates behind the last line, and only there.
         """
         if not self.ready:
             self.wait()
         outputs = Outputs(self.limits.output if keep is None else min(keep, self.limits.output))
         try:
-            return self._run(code, seconds, silent, outputs, proof)
+            return self._run(code, seconds, silent, outputs)
         except zmq.Again:
             return self._died(outputs, f"{self.name} cut the line to its kernel")
 
     # Long because a reply, outputs, a clock and a watch are waited for at once.
-    def _run(self, code: str, seconds: float, silent: bool, outputs: Outputs, proof: str) -> Run:
+    def _run(self, code: str, seconds: float, silent: bool, outputs: Outputs) -> Run:
         client = self.client
         number = client.execute(
             code,
             silent=silent,
             store_history=not silent,
-            user_expressions={"proof": proof} if proof else {},
             allow_stdin=False,
             stop_on_error=False,
         )
@@ -196,10 +185,8 @@ class Kernel:
         if interrupted:
             reason = f"a cell ran longer than {seconds:g} seconds and was stopped"
             return Run(outputs.all(error("Stopped", reason)), "interrupted", reason)
-        status, proved = reply.get("status"), _proof_in(reply)
-        status = status if status in ("ok", "error") else ""
-        complete = idle and not outputs.cut
-        return Run(outputs.all(), status=status, complete=complete, proof=proved)
+        status = reply.get("status") if reply.get("status") in ("ok", "error") else ""
+        return Run(outputs.all(), status=str(status), complete=idle and not outputs.cut)
 
     def _died(self, outputs: Outputs, reason: str) -> Run:
         self.close()
@@ -300,13 +287,6 @@ def _lines(traceback: Any) -> list[str]:
     if len(lines) > MOST_LINES:
         lines = [*lines[: MOST_LINES // 2], "…", *lines[-MOST_LINES // 2 :]]
     return [_shortened(line, LONGEST_TEXT) for line in lines]
-
-
-def _proof_in(reply: dict[str, Any]) -> str:
-    try:
-        return str(reply["user_expressions"]["proof"]["data"]["text/plain"])
-    except (KeyError, TypeError):
-        return ""
 
 
 def _is_png(text: str) -> bool:

@@ -25,12 +25,12 @@ from jupyter_client.provisioning.local_provisioner import LocalProvisioner
 from traitlets import Any as AnyTrait
 from traitlets import Bool, List, Unicode
 
-from grading.inside.kernel import INSIDE
+from grading.inside.rights import INSIDE
 from grading.sandbox.syscalls import filter_file
 from grading.sandbox.walls import NoSandbox, Sandbox, why_no_sandbox
 from grading.sandbox.watch import kill_tree
 
-__all__ = ["SandboxProvisioner", "connect", "sandboxed_kernel"]
+__all__ = ["SandboxProvisioner", "connect", "listen", "sandboxed_kernel"]
 
 NAME = "descent-sandbox"
 LARGEST_MESSAGE = 16 * 1024**2  # bytes; a kernel that sends more is cut off
@@ -62,8 +62,8 @@ class SandboxProvisioner(LocalProvisioner):
     async def launch_kernel(self, cmd: list[str], **kwargs: Any) -> Any:
         info: dict[str, Any] = {**self.connection_info}
         manager: Any = self.parent
-        ports = {info[name]: _listen(f"{info['ip']}-{info[name]}") for name in PORTS}
-        places = [_listen(path) for path in self.places]
+        ports = {info[name]: listen(f"{info['ip']}-{info[name]}") for name in PORTS}
+        places = [listen(path) for path in self.places]
         key = manager.session.key.decode()
         given = {
             "connection": {**info, "key": key},
@@ -101,7 +101,8 @@ class SandboxProvisioner(LocalProvisioner):
         await self.kill(restart)
 
 
-def _listen(path: str) -> socket.socket:
+def listen(path: str) -> socket.socket:
+    """A socket at this path, for a process that will inherit it. Raises ValueError."""
     listener = socket.socket(socket.AF_UNIX)
     try:
         listener.bind(path)
