@@ -42,6 +42,7 @@ SOURCES = ROOT / "homework"
 RELEASED = ROOT / "notebooks" / "homework"
 COURSE = "descent"  # nbgrader's name of the course
 REASON = "reason.txt"  # beside an autograded notebook: what is to be said of it
+HANDED = "handed.json"  # beside a submission: what the platform told of when it came
 TIMESTAMP = "timestamp.txt"  # beside a submission, in nbgrader's form: when it came
 NOT_RUN = "NotRun"  # the error of every test of a submission that could not be run
 MARK = "descent"  # in the metadata of an autograded notebook: what graders know of it

@@ -20,7 +20,6 @@ from typing import Any
 from IPython.core.displayhook import DisplayHook
 from IPython.core.displaypub import DisplayPublisher
 from IPython.core.interactiveshell import InteractiveShell
-from traitlets import Type
 
 from grading.inside import channel, forks, rights, tester
 
@@ -46,7 +45,7 @@ class _Stream(io.TextIOBase):
 
 
 class _Display(DisplayPublisher):
-    def publish(self, data, metadata=None, **more):
+    def publish(self, data, metadata=None, *ignored, **more):
         _said.append({"output_type": "display_data", "data": data, "metadata": {}})
 
 
@@ -63,8 +62,8 @@ class _Result(DisplayHook):
 
 
 class _Shell(InteractiveShell):
-    displayhook_class = Type(_Result)
-    display_pub_class = Type(_Display)
+    displayhook_class: Any = _Result
+    display_pub_class: Any = _Display
 
     def enable_gui(self, gui=None):
         """There is none."""
@@ -82,7 +81,7 @@ def main() -> None:
     given = json.loads(os.environ.pop(rights.INSIDE))
     rights.begin(given["uid"], given["limits"])
     os.environ.setdefault("MPLBACKEND", "agg")
-    shell = _Shell.instance(history_length=0)
+    shell: Any = _Shell.instance(history_length=0)
     shell.history_manager.enabled = False
     listener = socket.socket(fileno=given["listener"])
     first, _ = listener.accept()

@@ -21,6 +21,7 @@ from typing import Any
 import nbformat
 from nbgrader.api import Gradebook, MissingEntry
 from nbgrader.preprocessors import NbGraderPreprocessor, SaveAutoGrades
+from nbgrader.utils import parse_utc
 
 from grading.course import COURSE, REASON, TIMESTAMP, Assignment, Course, Roster
 from grading.files import replace
@@ -254,8 +255,7 @@ def record(
     course: Course, assignment: Assignment, gradebook: Any, student: str, graded: Graded
 ) -> Row:
     """Put a result where nbgrader expects it: the autograded notebook and the gradebook."""
-    timestamp = course.submitted(student, assignment.id) / TIMESTAMP
-    when = timestamp.read_text().strip() if timestamp.is_file() else None
+    when = _when(course.submitted(student, assignment.id) / TIMESTAMP)
     notebook = nbformat.from_dict(graded.notebook)
     place = (assignment.notebook, assignment.id, student)
     with transaction(gradebook):
@@ -281,6 +281,16 @@ def record(
                 (folder / name).unlink(missing_ok=True)
     status = "not done" if graded.reason else "graded"
     return Row(student, status, score, most, " ".join(graded.notes))
+
+
+def _when(timestamp: Path) -> str | None:
+    """When a submission came, in nbgrader's form; None if nobody told, or the file is damaged."""
+    try:
+        when = timestamp.read_text(encoding="utf-8").strip()
+        parse_utc(when)
+        return when
+    except (OSError, ValueError, OverflowError, TypeError):
+        return None
 
 
 @contextlib.contextmanager

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import math
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
@@ -17,10 +18,10 @@ from nbgrader.utils import parse_utc
 
 from grading.course import (
     COURSE,
+    HANDED,
     TIMESTAMP,
     Assignment,
     Course,
-    GradingError,
     Roster,
     was_not_run,
 )
@@ -75,7 +76,7 @@ def days_late(handed_in: datetime, due: datetime | None, extra: float = 0) -> in
 def _cells(course, gradebook, assignment, student) -> dict[str, str]:
     if not course.submitted(student, assignment.id).is_dir():
         return {"status": "missing"}
-    late = {"days_late": str(_days(course, assignment, student))}
+    late = {"days_late": _days(course, assignment, student)}
     try:
         found = gradebook.find_submission_notebook(assignment.notebook, assignment.id, student)
     except MissingEntry:
@@ -92,14 +93,20 @@ def _is_unreadable(course: Course, assignment: Assignment, student: str) -> bool
     return path.is_file() and was_not_run(nbformat.read(path, as_version=4))
 
 
-def _days(course: Course, assignment: Assignment, student: str) -> int:
-    path = course.submitted(student, assignment.id) / TIMESTAMP
+def _days(course: Course, assignment: Assignment, student: str) -> str:
+    """Days late as a number; "late" where the platform tells no more, "unknown" where nothing."""
+    folder = course.submitted(student, assignment.id)
     due = course.settings.get("due", {}).get(assignment.id)
-    if due is None or not path.is_file():
-        return 0
-    try:
-        when = parse_utc(path.read_text(encoding="utf-8").strip()).replace(tzinfo=UTC)
-    except (ValueError, OverflowError):
-        raise GradingError(f"{path}: expected a time like 2027-03-08 22:59:00 UTC") from None
     extra = course.settings.get("extra_days", {}).get(f"{student} {assignment.id}", 0)
-    return days_late(when, due, extra)
+    try:
+        text = (folder / TIMESTAMP).read_text(encoding="utf-8").strip()
+        return str(days_late(parse_utc(text).replace(tzinfo=UTC), due, extra))
+    except (OSError, ValueError, OverflowError, TypeError):  # there is none, or it is damaged
+        pass
+    try:
+        told = json.loads((folder / HANDED).read_text(encoding="utf-8")).get("late")
+    except (OSError, ValueError, AttributeError):
+        told = None
+    if told is True:
+        return "late"
+    return "0" if told is False or due is None else "unknown"

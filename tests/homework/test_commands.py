@@ -45,7 +45,7 @@ ROSTER = {
     ],
 )
 def test_a_path_tells_whose_a_file_is_or_nothing(path, student):
-    found, reason = owner(path.split("/"), ROSTER)
+    found, reason, _ = owner(path.split("/"), ROSTER)
     assert found == student
     assert bool(reason) == (student is None)
 
