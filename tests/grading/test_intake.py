@@ -2,10 +2,12 @@
 
 import copy
 import json
+import re
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from nbconvert.filters.markdown_mistune import markdown2html_mistune
 
 from grading.run import intake
 from grading.run.intake import Unreadable, rebuild
@@ -69,6 +71,48 @@ def test_markdown_of_a_student_holds_no_tags():
     rebuilt, _ = rebuild(MASTER, handed_in(right(MASTER, written="a<b <script>x</script> <3")))
     cell = next(c for c in rebuilt["cells"] if grade_id(c) == "written")
     assert cell["source"] == "a&lt;b &lt;script>x&lt;/script> <3"
+
+
+LINKS = [
+    "[a](javascript:alert(1))",
+    "[a](JaVaScRiPt:alert(1))",
+    "[a]( javascript:alert(1))",
+    "[a](\n javascript:alert(1))",
+    "[a](&#106;avascript:alert(1))",
+    "[a](javascript&colon;alert(1))",
+    "[a](javascript\\:alert(1))",
+    "[a](<javascript:alert(1)>)",
+    "[a](vbscript:x 'title')",
+    "![a](data:text/html,<script>alert(1)</script>)",
+    "[a][b]\n\n[b]: javascript:alert(1)",
+    "[a][b]\n\n[b]:\n  javascript:alert(1)",
+    "[[a](javascript:alert(1))](https://example.org)",
+    "<javascript:alert(1)>",
+]
+
+
+@pytest.mark.parametrize("text", LINKS)
+def test_a_link_with_a_protocol_that_is_not_known_leads_nowhere(text):
+    rebuilt, _ = rebuild(MASTER, handed_in(right(MASTER, written=text)))
+    cell = next(c for c in rebuilt["cells"] if grade_id(c) == "written")
+    shown = markdown2html_mistune(cell["source"])  # as the form grader's page is made
+    targets = re.findall(r'(?:href|src)="([^"]*)"', shown)
+    assert [t for t in targets if not t.startswith("https://")] == [], shown
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[a](https://example.org/x?y=z:1)",
+        "[a](lesson.ipynb#part)",
+        "[a](mailto:a@b.c)",
+        "a[i]: float, x[0](y): z",
+        "[1]: see the note",
+    ],
+)
+def test_other_links_and_text_stay_as_they_are(text):
+    rebuilt, _ = rebuild(MASTER, handed_in(right(MASTER, written=text)))
+    assert text in [c["source"] for c in rebuilt["cells"]]
 
 
 def test_an_empty_answer_is_empty_and_a_missing_one_is_not_done():
