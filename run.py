@@ -120,7 +120,11 @@ def parser():
     made = {}
     for command in (lab, test, build, homework, site, bench, lock):
         made[command] = commands.add_parser(
-            command.__name__, help=command.__doc__, description=command.__doc__, allow_abbrev=False
+            command.__name__,
+            help=command.__doc__,
+            description=command.__doc__,
+            allow_abbrev=False,
+            add_help=command is not homework,  # its commands have options and help of their own
         )
         made[command].set_defaults(run=command)
     made[lab].add_argument("--port", type=int, help="default: the first free one from 8888")

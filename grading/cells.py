@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["grade_id", "is_answer", "is_hidden", "is_setup", "is_test", "mark"]
+__all__ = ["grade_id", "is_answer", "is_by_hand", "is_hidden", "is_setup", "is_test", "mark"]
 
 
 def mark(cell: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -30,6 +30,11 @@ def is_answer(cell: Mapping[str, Any]) -> bool:
 def is_test(cell: Mapping[str, Any]) -> bool:
     """A cell that is run to give points."""
     return cell["cell_type"] == "code" and bool(mark(cell).get("grade")) and not is_answer(cell)
+
+
+def is_by_hand(cell: Mapping[str, Any]) -> bool:
+    """An answer that has points itself: a person gives them."""
+    return is_answer(cell) and bool(mark(cell).get("grade"))
 
 
 def is_hidden(cell: Mapping[str, Any]) -> bool:

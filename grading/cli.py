@@ -9,7 +9,8 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from rich.console import Console
@@ -84,9 +85,10 @@ def collect(options: argparse.Namespace, course: Course) -> int:
             for one in log
         ],
     )
-    aside = sum(one.status == "left aside" for one in log)
-    if aside:
-        console.print(f"{aside} left aside; they are kept in {course.root / 'collected'}.")
+    summary(one.status for one in log)
+    if any(one.status == "left aside" for one in log):
+        console.print(f"What was left aside is kept in {course.root / 'collected' / 'left_aside'}.")
+    console.print("Next: `run.py homework grade`.")
     return 0
 
 
@@ -97,7 +99,7 @@ def grade(options: argparse.Namespace, course: Course) -> int:
 
     course.prepare()
     roster = read_roster(course.roster_file)
-    rows, failed = [], False
+    rows, failed, waiting = [], False, False
     for assignment in options.names:
         students = course.submissions(assignment.id)
         if not students:
@@ -114,7 +116,9 @@ def grade(options: argparse.Namespace, course: Course) -> int:
                 progress=lambda row: step(),
             )
         for row in done:
-            points = "" if row.score is None else f"{row.score:g} of {row.most:g}"
+            possible = (row.most or 0) - row.by_hand
+            points = "" if row.score is None else f"{row.score:g} of {possible:g}"
+            waiting |= bool(row.by_hand)
             rows.append(
                 (
                     assignment.id,
@@ -126,7 +130,11 @@ def grade(options: argparse.Namespace, course: Course) -> int:
             failed |= row.status == "failed"
     if not rows:
         raise GradingError("grade: nothing was collected yet; use `run.py homework collect`")
-    show(("homework", "student", "points so far", "what was done"), rows)
+    show(("homework", "student", "points by machine", "what was done"), rows)
+    summary(row[3].partition(":")[0] for row in rows)
+    if waiting:
+        console.print("Next: `run.py homework by-hand` for the figure and the written answer,")
+        console.print("or `run.py homework feedback` for what is known so far.")
     return int(failed)
 
 
@@ -158,15 +166,23 @@ def export(options: argparse.Namespace, course: Course) -> int:
     rows = export(course, options.names, read_roster(course.roster_file))
     target = options.target or course.root / "grades.csv"
     target.write_text(to_csv(rows), encoding="utf-8-sig")  # so that spreadsheets see UTF-8
-    columns = [
-        "id",
-        "name",
-        *(f"{a.id}_{c}" for a in options.names for c in ("points", "status")),
-        "total",
+    named = [a.id for a in options.names]
+    lines = [
+        [row["id"], row["name"], *(in_short(row, name) for name in named), row["total"]]
+        for row in rows
     ]
-    show(columns, [[row[column] for column in columns] for row in rows])
-    console.print(f"Written: {target}")
+    show(["id", "name", *named, "total"], lines)
+    console.print("* points by hand are to come, ? not graded, – nothing handed in, 0! not run.")
+    console.print("Days late and all else are in the table that was written:")
+    console.print(str(target), soft_wrap=True)
     return 0
+
+
+def in_short(row: Mapping[str, str], homework: str) -> str:
+    """How a homework stands, in a few letters: a term of them fits into a terminal."""
+    points, status = row[f"{homework}_points"], row[f"{homework}_status"]
+    signs = {"by hand": f"{points}*", "unreadable": "0!", "graded": points, "not graded": "?"}
+    return signs.get(status, "–")
 
 
 def by_hand(options: argparse.Namespace, course: Course) -> int:
@@ -204,6 +220,12 @@ class bar:
 
     def __exit__(self, *error) -> None:
         self.progress.stop()
+
+
+def summary(statuses: Iterable[str]) -> None:
+    """How often each thing was done, in one line."""
+    counts = Counter(statuses)
+    console.print(", ".join(f"{count} {status}" for status, count in counts.items()) or "nothing")
 
 
 def show(columns: Iterable[str], rows: Iterable[Iterable[str]]) -> None:

@@ -13,7 +13,7 @@ import secrets
 import sys
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -70,12 +70,15 @@ seed = {seed}
 FORM_GRADER = """\
 # Written by `run.py homework`: the form grader, for what is graded by hand, reads it.
 import os
+from pathlib import Path
 
+from grading.course import Course
 from grading.run.nbgrader import safe_preprocessors
 
 c = get_config()
 c.CourseDirectory.root = os.path.dirname(os.path.abspath(__file__))
 c.CourseDirectory.course_id = "{course}"
+c.CourseDirectory.db_url = Course(Path(c.CourseDirectory.root)).gradebook  # as grading.toml says
 # Its button Autograde runs submissions in the sandbox as well.
 c.Autograde.autograde_preprocessors = safe_preprocessors()
 c.TwoKernels.course = c.CourseDirectory.root
@@ -182,7 +185,10 @@ class Course:
 
     def prepare(self) -> None:
         """Make the folder, its configuration and its gradebook, where they are not there yet."""
-        self.root.mkdir(parents=True, exist_ok=True)
+        self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if os.name == "posix" and (mode := self.root.stat().st_mode & 0o777) & 0o007:
+            with suppress(PermissionError):  # another's, who has to see to it
+                self.root.chmod(mode & 0o770)  # what students handed in is nobody else's
         path = self.root / "grading.toml"
         if not path.exists():
             seed = secrets.randbits(62)  # TOML's integers have 64 bits, with a sign

@@ -66,7 +66,8 @@ class Students:
             reply = channel.receive(self._connection, self.seconds)
         except TimeoutError:
             self.close()
-            raise TimeoutError(f"no result after {self.seconds:g} seconds") from None
+            _raise({"type": "TimeoutError", "message": f"no result after {self.seconds:g} seconds"})
+            raise AssertionError from None
         except channel.BadMessage as error:
             self.close()
             raise StudentError(f"the result cannot be read ({error})") from None

@@ -23,6 +23,7 @@ from nbgrader.api import Gradebook, MissingEntry
 from nbgrader.preprocessors import NbGraderPreprocessor, SaveAutoGrades
 from nbgrader.utils import parse_utc
 
+from grading.cells import grade_id, is_by_hand, mark
 from grading.course import COURSE, REASON, TIMESTAMP, Assignment, Course, Roster
 from grading.files import replace
 from grading.run.intake import Unreadable, take
@@ -43,6 +44,7 @@ class Row:
     status : "graded", "not done" (it could not be read), "unchanged" (graded before), "failed"
         (the instructor's side failed: no grade, to be tried again).
     reason : what is to be said of it, one sentence or more; empty if nothing is.
+    by_hand : points, of the most, that only a person can give.
     """
 
     student: str
@@ -50,6 +52,7 @@ class Row:
     score: float | None = None
     most: float | None = None
     reason: str = ""
+    by_hand: float = 0
 
 
 def grade(
@@ -258,6 +261,7 @@ def record(
     when = _when(course.submitted(student, assignment.id) / TIMESTAMP)
     notebook = nbformat.from_dict(graded.notebook)
     place = (assignment.notebook, assignment.id, student)
+    folder = course.autograded(student, assignment.id)
     with transaction(gradebook):
         gradebook.update_or_create_student(student)
         given = {"timestamp": when} if when else {}
@@ -267,11 +271,11 @@ def record(
         resources = {"nbgrader": {**ids, "gradebook": gradebook}}
         saver: Any = SaveInOneTransaction()
         notebook, _ = saver.preprocess(notebook, resources)
+        _ask_again(gradebook, place, _read(folder / assignment.file), notebook)
         gradebook.db.expire_all()  # sums are read afresh
         found = gradebook.find_submission_notebook(*place)
         score, most = float(found.score), float(found.max_score)
         # Before the gradebook has it: a notebook without a grade is written again, no harm done.
-        folder = course.autograded(student, assignment.id)
         replace(folder / assignment.file, nbformat.writes(notebook))
         said = "\n".join(graded.notes)
         for name, text in ((REASON, said), (TIMESTAMP, when)):
@@ -280,7 +284,37 @@ def record(
             else:
                 (folder / name).unlink(missing_ok=True)
     status = "not done" if graded.reason else "graded"
-    return Row(student, status, score, most, " ".join(graded.notes))
+    by_hand = sum(mark(cell)["points"] for cell in notebook.cells if is_by_hand(cell))
+    return Row(student, status, score, most, " ".join(graded.notes), by_hand)
+
+
+def _ask_again(gradebook: Any, place: tuple[str, ...], old: Any, new: Any) -> None:
+    """After a new attempt: points and comment by hand stay where what they are for is the same."""
+    before = {grade_id(cell): _shown(cell) for cell in old["cells"]}
+    for cell in filter(is_by_hand, new["cells"]):
+        grade = gradebook.find_grade(grade_id(cell), *place)
+        if grade.manual_score is None:
+            continue
+        if before.get(grade_id(cell)) == _shown(cell):
+            grade.needs_manual_grade = False
+        else:
+            grade.manual_score, grade.needs_manual_grade = None, grade.auto_score is None
+            gradebook.find_comment(grade_id(cell), *place).manual_comment = None
+    gradebook.db.flush()
+
+
+def _shown(cell: Any) -> tuple[str, list[str]]:
+    """What a grader sees of a cell: its text and its figures."""
+    data = [output.get("data", {}) for output in cell.get("outputs", [])]
+    return cell["source"], ["".join(one["image/png"]) for one in data if "image/png" in one]
+
+
+def _read(path: Path) -> Any:
+    """An autograded notebook as it was; an empty one where there is none."""
+    try:
+        return nbformat.read(path, as_version=4)
+    except (OSError, ValueError):
+        return {"cells": []}
 
 
 def _when(timestamp: Path) -> str | None:

@@ -14,7 +14,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import jinja2
+import mistune
 import nbformat
+from markupsafe import Markup
 from nbgrader.api import Gradebook, MissingEntry
 
 from course_utils.exercises.homework import NotRight
@@ -206,7 +208,10 @@ def _title(assignment: Assignment) -> str:
     return first.splitlines()[0].lstrip("# ")
 
 
-PAGE = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True).from_string("""\
+_markdown = mistune.create_markdown(escape=True)  # what is HTML stays text
+_pages = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
+_pages.filters["markdown"] = lambda text: Markup(_markdown(text))
+PAGE = _pages.from_string("""\
 <!DOCTYPE html>
 <html lang="en">
 <meta charset="utf-8">
@@ -227,7 +232,7 @@ PAGE = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
               font-variant-numeric: tabular-nums }
   .good { color: var(--good) } .bad { color: var(--bad) }
   .total { font-size: 1.2em } .note { border-left: 4px solid var(--bad); padding: .2em .8em }
-  .comment { border-left: 4px solid var(--good); padding: .2em .8em; white-space: pre-wrap }
+  .comment { border-left: 4px solid var(--good); padding: .2em .8em }
   pre { background: var(--soft); padding: .7em; overflow-x: auto; white-space: pre-wrap;
         overflow-wrap: anywhere; margin: .4em 0 }
   summary { cursor: pointer } img { max-width: 100%; background: white }
@@ -261,7 +266,7 @@ save it and hand it in again.</p>
 <p>{{ task.hint }}</p>
 {% endif %}
 {% if task.comment %}
-<p class="comment">{{ task.comment }}</p>
+<div class="comment">{{ task.comment | markdown }}</div>
 {% endif %}
 {% if task.picture %}
 <img src="data:image/png;base64,{{ task.picture }}" alt="The figure that you handed in">

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from types import SimpleNamespace
 
 import pytest
+from traitlets.config import Config
 
 import run
 from grading import cli
@@ -242,3 +243,44 @@ def test_git_ignores_the_course_folder():
         ["git", "check-ignore", "gradebook/grading.toml"], cwd=ROOT, capture_output=True
     )
     assert done.returncode == 0
+
+
+def test_help_behind_a_homework_command_is_that_commands():
+    handed = []
+    do = SimpleNamespace(set_up=lambda extras: "python", hand_over=handed.append)
+    for word in ("--help", "-h"):
+        assert run.main(["homework", "grade", word], do) == 0
+    assert handed == [["python", "-m", "grading", "grade", word] for word in ("--help", "-h")]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="elsewhere folders have no such modes")
+def test_nobody_else_on_the_machine_can_look_into_a_course_folder(tmp_path):
+    new, old = Course(tmp_path / "new"), Course(tmp_path / "old")
+    old.root.mkdir(mode=0o755)
+    for course in (new, old):
+        course.prepare()
+    assert new.root.stat().st_mode & 0o077 == 0
+    assert old.root.stat().st_mode & 0o007 == 0
+
+
+def test_the_form_grader_uses_the_database_that_grading_uses(tmp_path):
+    course = Course(tmp_path / "course")
+    course.prepare()
+    settings = course.root / "grading.toml"
+    settings.write_text(settings.read_text() + "\n")
+    text = settings.read_text().replace("[due]", 'gradebook = "sqlite:///elsewhere.db"\n[due]', 1)
+    settings.write_text(text)
+    config = Config()
+    code = (course.root / "nbgrader_config.py").read_text()
+    path = str(course.root / "nbgrader_config.py")
+    exec(code, {"get_config": lambda: config, "__file__": path})
+    assert config.CourseDirectory.db_url == "sqlite:///elsewhere.db"
+
+
+def test_the_table_of_a_whole_term_fits_a_terminal():
+    stands = ["94 graded", "70 by hand", "0 unreadable", " missing", " not graded"]
+    row = {}
+    for number, (points, _, status) in enumerate(text.partition(" ") for text in stands):
+        row |= {f"hw0{number}_points": points, f"hw0{number}_status": status}
+    said = [cli.in_short(row, f"hw0{number}") for number in range(5)]
+    assert said == ["94", "70*", "0!", "–", "?"]
