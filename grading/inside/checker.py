@@ -111,15 +111,26 @@ def _run(
     The token comes back if the cell ran to its end, and only then.
     """
     _said.clear()
-    if place is not None:
-        tester.start(**place)
-    with (
-        contextlib.redirect_stdout(_Stream("stdout")),
-        contextlib.redirect_stderr(_Stream("stderr")),
-    ):
-        ran = shell.run_cell(source, store_history=True)
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(contextlib.redirect_stdout(_Stream("stdout")))
+        stack.enter_context(contextlib.redirect_stderr(_Stream("stderr")))
+        done = None
+        if place is None or _bring(shell, source, stack, **place):
+            done = shell.run_cell(source, store_history=True)
         sys.stdout.flush()
-    return {"outputs": _said, "done": token if ran.success is True else ""}
+    return {"outputs": _said, "done": token if done and done.success is True else ""}
+
+
+def _bring(shell: Any, source: str, stack: contextlib.ExitStack, reserved, **place: Any) -> bool:
+    """Whether a test has what it calls, until the stack ends; if not, the reason is its output."""
+    students = stack.enter_context(contextlib.closing(tester.Students(**place)))
+    try:
+        tester.bring(shell, source, students, reserved)
+    except Exception as error:
+        words = traceback.format_exception_only(error)
+        shell._showtraceback(type(error), error, [word.rstrip() for word in words])
+        return False
+    return True
 
 
 if __name__ == "__main__":

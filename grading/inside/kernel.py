@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import os
+from typing import Any
 
 import zmq
 from ipykernel.kernelapp import IPKernelApp
@@ -31,6 +32,11 @@ class InheritedKernelApp(IPKernelApp):
 
     def init_heartbeat(self):
         """None: whether the process lives is seen from outside."""
+
+    def init_shell(self):
+        super().init_shell()
+        shell: Any = self.shell
+        shell.ask_exit = lambda: None  # `quit()` ends no notebook: its tests come after it
 
     def init_poller(self):
         """None: the sandbox ends with whoever started it, and its number means nothing here."""

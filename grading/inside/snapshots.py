@@ -15,8 +15,6 @@ import resource
 import signal
 import socket
 import sys
-import threading
-import time
 import traceback
 from typing import Any
 
@@ -24,7 +22,9 @@ import numpy as np
 
 from grading.inside import channel, forks
 
-__all__ = ["leave", "park"]
+__all__ = ["NOTHING", "leave", "park"]
+
+NOTHING = "sleep"  # the program
 
 PLACES: list[int] = []  # descriptors of the listening sockets, one for each snapshot
 
@@ -49,13 +49,8 @@ def park(place: int) -> None:
 
 
 def leave() -> None:
-    """Soon, once this was answered, become a program that holds nothing; the copies stay."""
-
-    def become_nothing() -> None:
-        time.sleep(0.1)
-        os.execvp("sleep", ["sleep", "86400"])
-
-    threading.Thread(target=become_nothing, daemon=True).start()
+    """Become a program that holds nothing and has no threads; the copies stay. No answer comes."""
+    os.execvp(NOTHING, [NOTHING, "86400"])
 
 
 def _fall_silent() -> None:

@@ -16,7 +16,7 @@ from typing import Any
 
 from grading.inside import channel
 
-__all__ = ["RemoteFunction", "StudentError", "Students", "start"]
+__all__ = ["RemoteFunction", "StudentError", "Students", "bring"]
 
 # Exceptions that come as themselves. Those that end a program come as a StudentError of their
 # name: the test goes on.
@@ -29,6 +29,9 @@ _OWN = {
 }
 
 
+UNSEEN = "what it says is left out: the inputs are hidden"
+
+
 class StudentError(Exception):
     """An exception of the student's own class, or one that the channel made."""
 
@@ -38,10 +41,12 @@ class Students:
 
     path : the socket of the snapshot.
     seconds : how long a call may take.
+    hidden : the inputs are: of an error that a function raises its class alone is told, for a
+        student chose the words, and had seen the inputs.
     """
 
-    def __init__(self, path: str, seconds: float) -> None:
-        self.path, self.seconds = path, seconds
+    def __init__(self, path: str, seconds: float, hidden: bool = False) -> None:
+        self.path, self.seconds, self.hidden = path, seconds, hidden
         self._connection: socket.socket | None = None
 
     def get(self, name: str) -> tuple[bool, Any]:
@@ -66,8 +71,7 @@ class Students:
             reply = channel.receive(self._connection, self.seconds)
         except TimeoutError:
             self.close()
-            _raise({"type": "TimeoutError", "message": f"no result after {self.seconds:g} seconds"})
-            raise AssertionError from None
+            raise TimeoutError(f"no result after {self.seconds:g} seconds") from None
         except channel.BadMessage as error:
             self.close()
             raise StudentError(f"the result cannot be read ({error})") from None
@@ -77,7 +81,8 @@ class Students:
         if not isinstance(reply, dict):
             raise StudentError("the result cannot be read")
         if "raised" in reply:
-            _raise(reply["raised"])
+            told = reply["raised"] if isinstance(reply["raised"], dict) else {}
+            _raise({"type": told.get("type"), "message": UNSEEN} if self.hidden else told)
         return reply
 
     def close(self) -> None:
@@ -127,9 +132,8 @@ def _changed(given: tuple, after: Any) -> bool:
     )
 
 
-def _raise(told: Any) -> None:
+def _raise(told: dict[str, Any]) -> None:
     """Raise what the other side says was raised there, in a frame that shows the line of there."""
-    told = told if isinstance(told, dict) else {}
     name, message = str(told.get("type", "")), str(told.get("message", ""))
     kind = _OWN.get(name) or channel.named(StudentError, name)
     line = str(told.get("line", ""))[:200].replace("\n", " ")
@@ -142,47 +146,26 @@ def _raise(told: Any) -> None:
 # ------------------------------------------------------------------ in IPython
 
 
-def start(path: str, seconds: float, reserved: list[str]) -> None:
-    """From now on, look names up in the snapshot at `path`, those in `reserved` excepted.
+_brought: dict[str, Any] = {}  # by the last call, into the namespace
 
-    Reserved are the names that trusted cells define: had such a cell failed, a student could
-    otherwise put a function of their own in its place.
+
+def bring(shell: Any, source: str, students: Students, reserved: list[str]) -> None:
+    """Put the names that a cell uses, and that nobody here defined, into the shell's namespace.
+
+    Those that were brought for the cell before are taken away. Reserved are the names that trusted
+    cells define: had such a cell failed, a student could otherwise put a function of their own in
+    its place. Raises what `Students.ask` raises.
     """
-    from IPython import get_ipython
-
-    shell = get_ipython()
-    for old in [f for f in shell.events.callbacks["pre_run_cell"] if isinstance(f, _Bring)]:
-        old.leave()
-        shell.events.unregister("pre_run_cell", old)
-    bring = _Bring(shell, Students(path, seconds), set(reserved))
-    shell.events.register("pre_run_cell", bring)
-
-
-class _Bring:
-    """Before a cell runs: brings along the names it uses and that are not defined here."""
-
-    def __init__(self, shell: Any, students: Students, reserved: set[str]) -> None:
-        self.shell, self.students, self.reserved = shell, students, reserved
-        self.brought: dict[str, Any] = {}
-        self.__name__ = "bring"
-
-    def leave(self) -> None:
-        """Take away what was brought, so that the next cell sees its own place's."""
-        self.students.close()
-        for name, value in self.brought.items():
-            if self.shell.user_ns.get(name) is value:
-                del self.shell.user_ns[name]
-        self.brought = {}
-
-    def __call__(self, info: Any) -> None:
-        self.leave()
-        for name in names_used(self.shell.transform_cell(info.raw_cell)):
-            known = name in self.shell.user_ns or hasattr(builtins, name)
-            if known or name in self.reserved:
-                continue
-            found, value = self.students.get(name)
-            if found:
-                self.shell.user_ns[name] = self.brought[name] = value
+    for name, value in _brought.items():
+        if shell.user_ns.get(name) is value:
+            del shell.user_ns[name]
+    _brought.clear()
+    for name in names_used(shell.transform_cell(source)):
+        if name in shell.user_ns or hasattr(builtins, name) or name in reserved:
+            continue
+        found, value = students.get(name)
+        if found:
+            shell.user_ns[name] = _brought[name] = value
 
 
 def names_used(source: str) -> list[str]:

@@ -159,17 +159,11 @@ class Grader:
             if ahead:
                 self.start_ahead()
             student, places = self._run_cells(student, notebook["cells"], notes, end)
-            self._end_notebook(student)
             self._run_tests(student, notebook["cells"], places, notes, end)
         finally:
             while self.running:
                 self.running.pop().close()
         return Graded(notebook, tuple(dict.fromkeys(notes)))
-
-    def _end_notebook(self, student: Kernel) -> None:
-        """Leave nothing of the notebook's process but its snapshots: all it held is given back."""
-        if not student.closed:
-            student.run(f"__import__('{_SNAPSHOTS}', fromlist='_').leave()", 5, silent=True)
 
     def _run_cells(self, kernel: Kernel, cells, notes, end) -> tuple[Kernel, dict[int, int]]:
         """Run all cells but the tests; returns the kernel and the snapshot of each test cell."""
@@ -184,7 +178,7 @@ class Grader:
 
     def _one_pass(self, kernel, cells, left_out, notes, end) -> tuple[dict[int, int], int | None]:
         places: dict[int, int] = {}
-        place, fresh, room = -1, False, 10 * self.kit.limits.output
+        place, fresh, room, last = -1, False, 10 * self.kit.limits.output, None
         for index, cell in enumerate(cells):
             if cell["cell_type"] != "code" or index in left_out:
                 continue
@@ -208,16 +202,17 @@ class Grader:
                     f"Stopped at code cell {_number(cells, index)}: all cells together "
                     f"ran longer than {self.kit.limits.total_seconds:g} seconds."
                 )
-                return places, None
+                break
             seconds = min(self.kit.limits.cell_seconds, left)
             done = kernel.run(cell["source"], seconds, keep=room)
-            cell["outputs"], fresh = done.outputs, False
+            cell["outputs"], fresh, last = done.outputs, False, index
             room -= len(json.dumps(done.outputs))
             if done.end:
                 notes.append(f"Code cell {_number(cells, index)}: {done.reason}.")
             if done.end == "died":
                 return places, (index if end > time.monotonic() else None)
-        return places, None
+        # One that ends now was ended by what its last cell left behind.
+        return places, (None if kernel.leave() else last)
 
     def _run_tests(self, student, cells, places, notes, end) -> None:
         reserved = {name for cell in cells if is_setup(cell) for name in _defined(cell)}
@@ -231,7 +226,8 @@ class Grader:
                     continue
                 session = session or Session(self._checker())
                 path = self._place(student.number, places[index])
-                done = self._test(session, cell["source"], path, sorted(reserved), end)
+                place = {"path": path, "reserved": sorted(reserved), "hidden": is_hidden(cell)}
+                done = self._test(session, cell["source"], place, end)
                 reserved |= set(_defined(cell))
                 cell["outputs"] = done.outputs
                 if done.failed and not any(o["output_type"] == "error" for o in done.outputs):
@@ -246,11 +242,10 @@ class Grader:
         if student.watch.verdict:
             notes.append(f"While it was tested, {student.watch.verdict}: tests after that failed.")
 
-    def _test(self, session: Session, source: str, path: str, reserved: list[str], end) -> Run:
+    def _test(self, session: Session, source: str, place: dict[str, Any], end) -> Run:
         limits = self.kit.limits
         seconds = min(limits.test_seconds, max(end - time.monotonic(), 5))
-        place = {"path": path, "seconds": limits.call_seconds, "reserved": reserved}
-        return session.run(source, seconds, place)
+        return session.run(source, seconds, {**place, "seconds": limits.call_seconds})
 
     def _checker(self) -> Checker:
         """The checker, which serves one submission after the other; another if it was ended."""

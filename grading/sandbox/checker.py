@@ -98,7 +98,7 @@ class Session:
         self.connection.close()
 
     def run(self, source: str, seconds: float, place: dict[str, Any] | None = None) -> Run:
-        """Run a cell in the copy; `place` is that of a test, as `tester.start` wants it.
+        """Run a cell in the copy; `place` is that of a test: `Students` and the names reserved.
 
         A run that ends otherwise than by a reply has ended the session.
         """

@@ -284,6 +284,10 @@ def bringing_down(blank):
         ),
         "exit_in_call": in_double("    import os; os._exit(0)"),
         "sys_exit": spoilt("import sys\nsys.exit(1)", "raise SystemExit", "quit()"),
+        "quits_early": (right(blank, double="quit()\n" + DOUBLE_CODE), ALL),
+        "exits_later": spoilt(
+            "import os, threading\nthreading.Timer(0.02, os._exit, [0]).start()",
+        ),
         "interrupt_raised": in_double("    raise KeyboardInterrupt"),
         "segmentation_fault": spoilt("import ctypes\nctypes.string_at(0)"),
         "fault_in_call": in_double("    import ctypes; ctypes.string_at(0)"),

@@ -352,4 +352,4 @@ def test_a_cluster_gives_the_same_rows(template, tmp_path):
     with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster:
         rows = again.grade(runner=None, scheduler=cluster.scheduler_address)
     assert [(row.student, row.score) for row in rows] == [*EXPECTED, ("eve", 0)]
-    assert rows[-1] == Row("eve", "not done", 0, ALL + 2, rows[-1].reason)
+    assert rows[-1] == Row("eve", "not done", 0, ALL + 2, rows[-1].reason, by_hand=2)

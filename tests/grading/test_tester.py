@@ -18,12 +18,12 @@ def remote(tmp_path):
     """``remote(name=function, …)``: these names in a student's process, here a thread's."""
     open_sockets = []
 
-    def make(**namespace):
+    def make(hidden=False, **namespace):
         path = str(tmp_path / f"s{len(open_sockets)}")
         listener = socket.socket(socket.AF_UNIX)
         listener.bind(path)
         listener.listen()
-        students = Students(path, seconds=0.5)
+        students = Students(path, seconds=0.5, hidden=hidden)
         open_sockets.extend([listener, students])
 
         def serve():
@@ -106,6 +106,17 @@ def test_exceptions_come_as_text_under_their_names(remote, error, kind, text):
     assert type(caught.value).__name__ == type(error).__name__ and text in str(caught.value)
     last = traceback.extract_tb(caught.value.__traceback__)[-1]
     assert last.line == "raise error"  # the line of the student's
+
+
+def test_where_inputs_are_hidden_an_error_tells_its_class_alone(remote):
+    def fails(x):
+        raise ValueError(f"the input was {x}")
+
+    _, function = remote(hidden=True, fails=fails).get("fails")
+    with pytest.raises(ValueError) as caught:
+        function(417)
+    assert str(caught.value) == tester.UNSEEN
+    assert traceback.extract_tb(caught.value.__traceback__)[-1].line == ""
 
 
 def test_a_call_without_end_is_given_up_and_the_next_one_works(remote):
