@@ -10,16 +10,18 @@ from __future__ import annotations
 import ast
 import html
 import json
+import math
 import os
 import re
 import resource
 import stat
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from grading.cells import grade_id, is_answer
+from grading.cells import grade_id, is_answer, is_by_hand, is_setup, is_test
 
 __all__ = ["LARGEST", "Unreadable", "rebuild", "take"]
 
@@ -75,20 +77,24 @@ def rebuild(master: dict[str, Any], submitted: bytes) -> tuple[dict[str, Any], l
     Unreadable : nothing can be taken from it.
     """
     cells, notes = _cells_of(submitted)
-    answers, extras = _sort(master["cells"], cells, notes)
-    rebuilt: list[dict[str, Any]] = [_extra(cell) for cell in extras.get(None, [])]
-    for index, original in enumerate(master["cells"]):
-        cell = json.loads(json.dumps(original))
-        if cell["cell_type"] == "code":
-            cell.update(outputs=[], execution_count=None)
-        if answers.get(index, _text(original)) != _text(original):
-            code = cell["cell_type"] == "code"
-            cell["source"] = answers[index] if code else _harmless(answers[index])
-        rebuilt.append(cell)
-        rebuilt += [_extra(cell) for cell in extras.get(index, [])]
+    rebuilt = [
+        _extra(cell) if original is None else _ours(original, cell)
+        for original, cell in _in_order(master["cells"], cells, notes)
+    ]
     for number, cell in enumerate(rebuilt):
         cell.setdefault("id", f"own-{number}")  # the student's own; the others keep theirs
     return {**master, "cells": rebuilt, "nbformat": 4, "nbformat_minor": 5}, notes
+
+
+def _ours(original: dict[str, Any], answer: dict[str, str] | None) -> dict[str, Any]:
+    """A cell of the master's, with a student's text in it where there is one."""
+    cell = json.loads(json.dumps(original))
+    if cell["cell_type"] == "code":
+        cell.update(outputs=[], execution_count=None)
+    if answer is not None and answer["source"] != _text(original):
+        code = cell["cell_type"] == "code"
+        cell["source"] = answer["source"] if code else _harmless(answer["source"])
+    return cell
 
 
 # ------------------------------------------------------------------ reading
@@ -193,94 +199,212 @@ def _cell(cell: Any) -> dict[str, str] | None:
 # ------------------------------------------------------------------ sorting
 
 
-def _sort(originals, cells, notes):
-    """Which cell answers which of the master's, and which are extras, and behind which cell."""
+def _in_order(originals, cells, notes) -> list[tuple[Any, Any]]:
+    """All cells in the order in which the student's notebook runs: the master's cell, the text.
+
+    A cell of the student's own has no master's; one of the master's whose text counts has no
+    student's. What the student's kernel had when a test was run, it has here: every changed copy of
+    a cell runs in its place. Only two things move, so that nobody loses what they wrote: a set-up
+    cell goes before the answers that need it, and a test behind the answers that it needs.
+    """
     chosen = _chosen(originals, cells, notes)
-    answers: dict[int, str] = {}
-    extras: dict[int | None, list[dict[str, str]]] = {}
-    last: int | None = None
+    placed: dict[int, int] = {}  # the master's cell → its position in the student's notebook
+    found: list[tuple[tuple[float, int, int], tuple[Any, Any]]] = []
     for position, cell in enumerate(cells):
-        index = chosen.get(position)
-        if index is None:
-            if cell["source"].strip():
-                extras.setdefault(last, []).append(cell)
-            continue
-        last = index
+        index, counts = chosen.get(position, (None, False))
+        if index is not None and counts:
+            placed[index] = position
+            if _is_theirs(originals[index]) or cell["type"] != "code":
+                continue
+        if cell["source"].strip() and (index is None or _changed(originals[index], cell)):
+            found.append(((position, 0, 0), (None, cell)))
+    free = any(index not in chosen for index, cell in enumerate(cells) if cell["source"].strip())
+    for index, original in enumerate(originals):
+        answer = cells[placed[index]] if index in placed and _is_theirs(original) else None
+        if answer is None and is_answer(original) and free:
+            answer = _unfound(original)
+        found.append((_place(originals, placed, index), (original, answer)))
+    return [item for _, item in sorted(found, key=lambda each: each[0])]
+
+
+def _place(originals, placed: dict[int, int], index: int) -> tuple[float, int, int]:
+    """Where a cell of the master's goes: a position in the student's notebook, and a rank there."""
+    answers = {i: p for i, p in placed.items() if is_answer(originals[i])}
+    before = [p for i, p in answers.items() if i < index]
+    behind = [p for i, p in answers.items() if i > index]
+    position: float | None = placed.get(index)
+    if is_setup(originals[index]):
+        if position is None:
+            position = max([p for i, p in placed.items() if i < index], default=-1)
+        return min([position, *behind]), -1 if index in placed else 1, index
+    if position is None:  # behind all that the student has there
+        position = min([p for i, p in placed.items() if i > index], default=math.inf)
+        position = max([position, *(p + 0.5 for p in before)])
+        return position, -1, index
+    if is_test(originals[index]):
+        return max([position, *before]), 1, index
+    return position, 0, index
+
+
+def _unfound(original: dict[str, Any]) -> dict[str, str]:
+    """What stands for an answer that was not found, where a cell of the student's may hold it.
+
+    Not the text that was handed out: it would undo what that cell defines, and count as not done
+    where a person gives the points.
+    """
+    words = "(This answer was not found; a cell of the student's own may hold it.)"
+    return {"source": f"# {words}" if original["cell_type"] == "code" else words}
+
+
+def _chosen(originals, cells, notes) -> dict[int, tuple[int, bool]]:
+    """Position in the student's notebook → the master's cell that stands there; whether it counts.
+
+    Of several copies one counts; the others are code that ran.
+    """
+    chosen: dict[int, tuple[int, bool]] = {}
+    matches = _matches(originals, cells)
+    for index, positions in matches.items():
         original = originals[index]
-        if is_answer(original) or not grade_id(original):
-            answers[index] = cell["source"]
-        if is_answer(original) and original["cell_type"] != cell["type"]:
+        chosen.update(dict.fromkeys(positions, (index, False)))
+        changed = [p for p in positions if _changed(original, cells[p])]
+        if is_answer(original):
+            chosen[_counting(originals, index, changed or positions, matches)] = (index, True)
+        else:
+            chosen[positions[0]] = (index, True)
+        if is_answer(original) and len(changed) > 1:
+            notes.append(
+                f"The answer {grade_id(original)} was there more than once; all copies ran, "
+                "each in its place."
+            )
+        elif changed and grade_id(original) and original["cell_type"] == "code":
+            if not is_answer(original):
+                notes.append(
+                    f"The cell {grade_id(original)} was changed: the given one counts, "
+                    "and the changed one ran, too."
+                )
+    done = {i for p, (i, counts) in chosen.items() if counts and _changed(originals[i], cells[p])}
+    for index, original in enumerate(originals):
+        if is_answer(original) and index not in done:
+            _find(originals, index, cells, chosen, notes, there=index in matches)
+    for position, (index, counts) in chosen.items():
+        cell, original = cells[position], originals[index]
+        if counts and is_answer(original) and original["cell_type"] != cell["type"]:
             notes.append(
                 f"The answer {grade_id(original)} was turned into a {cell['type']} "
                 "cell; it was turned back."
             )
-    return answers, extras
-
-
-def _chosen(originals, cells, notes) -> dict[int, int]:
-    """Position in the student's notebook → the master's cell that stands there."""
-    chosen: dict[int, int] = {}
-    matches = _matches(originals, cells)
-    for index, positions in matches.items():
-        changed = [p for p in positions if cells[p]["source"] != _text(originals[index])]
-        # Of several copies the last one that was changed is what the student's kernel had.
-        chosen[(changed or positions)[-1]] = index
-        if is_answer(originals[index]) and len(positions) > 1:
-            notes.append(
-                f"The answer {grade_id(originals[index])} was there more than once; "
-                "the last one counts."
-            )
-        for position in positions:
-            if not is_answer(originals[index]):
-                chosen[position] = index  # copies of what was given say nothing
-    for index, original in enumerate(originals):
-        name = grade_id(original)
-        if is_answer(original) and index not in matches:
-            position = _defines_the_same(original, cells, chosen)
-            if position is None:
-                notes.append(f"The answer {name} is missing; it counts as not done.")
-            else:
-                chosen[position] = index
-                notes.append(f"The answer {name} had lost its mark; it was found by its name.")
     return chosen
+
+
+def _counting(originals, index, positions, matches) -> int:
+    """Of several copies of an answer the last one that the answer's test saw."""
+    tests = (i for i in range(index, len(originals)) if is_test(originals[i]) and i in matches)
+    end = min(matches.get(next(tests, -1), [math.inf]))
+    return max([p for p in positions if p < end], default=positions[-1])
+
+
+def _find(originals, index, cells, chosen, notes, there: bool) -> None:
+    """Give an answer that was lost, or not written in its own cell, to the cell that holds it."""
+    original, name = originals[index], grade_id(originals[index])
+    free = [p for p, cell in enumerate(cells) if p not in chosen and cell["source"].strip()]
+    code = original["cell_type"] == "code"
+    wanted = _defines(_text(original)) if code else set()
+    fitting = [p for p in free if wanted & _defines(cells[p]["source"])]
+    how = "name"
+    if is_by_hand(original) or not (there or fitting):
+        kind, how = original["cell_type"], "place"
+        here = _around(originals, index, free, chosen)
+        fitting = [p for p in here if cells[p]["type"] == kind] or here
+        if not code and fitting:  # an answer in words may have several cells
+            texts = [cells[p]["source"] for p in fitting]
+            cells[fitting[-1]] = {**cells[fitting[-1]], "source": "\n\n".join(texts)}
+    position = fitting[-1] if fitting else None
+    if position is not None:
+        for each in [p for p, (i, counts) in chosen.items() if i == index and counts]:
+            chosen[each] = (index, False)
+        chosen[position] = (index, True)
+        lost = "stood in another cell" if there else "had lost its mark"
+        notes.append(f"The answer {name} {lost}; it was found by its {how}.")
+    elif not there:
+        may = "was not found: a person should look" if free else "is missing; it counts as not done"
+        notes.append(f"The answer {name} {may}.")
+
+
+def _around(originals, index, free, chosen) -> list[int]:
+    """Those of the free positions that lie where the master's cell should."""
+    given = [(i, p) for p, (i, counts) in chosen.items() if counts and i != index]
+    start = max([p for i, p in given if i < index], default=-1)
+    end = min([p for i, p in given if i > index and p > start], default=math.inf)
+    return [p for p in free if start < p < end]
 
 
 def _matches(originals, cells) -> dict[int, list[int]]:
     """The master's cell → positions of those that are it, or copies of it."""
     by_grade_id = {grade_id(cell): i for i, cell in enumerate(originals) if grade_id(cell)}
     by_id = {cell["id"]: i for i, cell in enumerate(originals) if cell.get("id")}
-    texts: dict[str, int] = {}
+    texts: dict[str | None, int] = {}
     for i, cell in enumerate(originals):
-        texts.setdefault(_text(cell), i)
+        texts.setdefault(_released(cell) or None, i)
     matches: dict[int, list[int]] = {}
     for position, cell in enumerate(cells):
-        index = by_grade_id.get(cell["grade_id"], by_id.get(cell["id"], texts.get(cell["source"])))
+        index = by_grade_id.get(cell["grade_id"], by_id.get(cell["id"]))
+        index = texts.get(_plain(cell["source"])) if index is None else index
         if index is not None:
             matches.setdefault(index, []).append(position)
     return matches
 
 
-def _text(cell: dict[str, Any]) -> str:
+def _is_theirs(original: dict[str, Any]) -> bool:
+    """A cell of the master's whose text is the student's affair."""
+    return is_answer(original) or not grade_id(original)
+
+
+def _text(cell: Mapping[str, Any]) -> str:
     source = cell.get("source", "")
     return source if isinstance(source, str) else "".join(source)
 
 
-def _functions(source: str) -> set[str]:
+def _plain(text: str) -> str:
+    """Text without the spaces that an editor adds or takes away."""
+    return "\n".join(line.rstrip() for line in text.strip().splitlines())
+
+
+def _released(cell: Mapping[str, Any]) -> str:
+    """A cell's text as students have it: without what is hidden in a test."""
+    return _plain(_HIDDEN.sub("", _text(cell)))
+
+
+_HIDDEN = re.compile(r"^[^\n]*### BEGIN HIDDEN TESTS.*?### END HIDDEN TESTS[^\n]*\n?", re.S | re.M)
+
+
+def _changed(original: dict[str, Any], cell: dict[str, str]) -> bool:
+    """Whether a student's copy says something, and something else than what was handed out."""
+    return _released(cell) not in ("", _released(original))
+
+
+_COMPOUND = (ast.If, ast.For, ast.While, ast.With, ast.Try)
+
+
+def _defines(source: str) -> set[str]:
+    """Names that a cell defines at its top: functions, classes, variables; magics are left out."""
+    lines = [re.sub(r"^(\s*)[%!].*", r"\1pass", line) for line in source.splitlines()]
     try:
-        return {n.name for n in ast.parse(source).body if isinstance(n, ast.FunctionDef)}
+        nodes: list[Any] = list(ast.parse("\n".join(lines)).body)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return set()
-
-
-def _defines_the_same(original, cells, chosen) -> int | None:
-    """The last cell that defines the function which this answer was to define."""
-    wanted = _functions(_text(original)) if original["cell_type"] == "code" else set()
-    fitting = [
-        position
-        for position, cell in enumerate(cells)
-        if position not in chosen and wanted & _functions(cell["source"])
-    ]
-    return fitting[-1] if fitting else None
+    names = set()
+    for node in nodes:
+        if isinstance(node, _COMPOUND):
+            nodes += [n for n in ast.iter_child_nodes(node) if isinstance(n, ast.stmt)]
+        elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            names.add(node.name)
+        elif isinstance(node, ast.Assign | ast.AnnAssign | ast.AugAssign):
+            names |= {
+                n.id
+                for n in ast.walk(node)
+                if isinstance(getattr(n, "ctx", 0), ast.Store) and isinstance(n, ast.Name)
+            }
+    return names
 
 
 # A link's target behind its text, in brackets or in a definition.

@@ -133,6 +133,204 @@ def test_an_answer_without_its_mark_is_found_by_what_it_defines():
     assert texts(rebuilt).count(DOUBLE_CODE) == 1 and "found by its name" in notes[0]
 
 
+def named(cells, name):
+    return next(i for i, cell in enumerate(cells) if grade_id(cell) == name)
+
+
+def copy_of(cell, text):
+    """A copy as JupyterLab makes one: with its marks."""
+    return {**copy.deepcopy(cell), "source": text, "id": f"copy-{abs(hash(text))}"}
+
+
+def without_marks(cells):
+    """As other editors leave them: no metadata, other ids (and what is hidden was never there)."""
+    shown = [cell for cell in cells if "### BEGIN HIDDEN" not in source_of(cell)]
+    return [{**cell, "metadata": {}, "id": f"other-{i}"} for i, cell in enumerate(shown)]
+
+
+def source_of(cell):
+    return "".join(cell["source"])
+
+
+def answer(notebook, name):
+    return notebook["cells"][named(notebook["cells"], name)]["source"]
+
+
+def before(notebook, *parts):
+    """Whether cells with these texts or names stand in this order."""
+    places = [
+        next(i for i, c in enumerate(notebook["cells"]) if part in (c["source"], grade_id(c)))
+        for part in parts
+    ]
+    return places == sorted(places)
+
+
+@pytest.mark.parametrize(
+    "name, text", [("setup", "import math"), ("double-visible", "import math")]
+)
+def test_what_was_added_to_a_locked_cell_runs_behind_the_given_one(name, text):
+    made = right(MASTER)
+    cell = made["cells"][named(made["cells"], name)]
+    given, changed = cell["source"], cell["source"] + f"\n{text}"
+    cell["source"] = changed
+    rebuilt, notes = rebuild(MASTER, handed_in(made))
+    assert answer(rebuilt, name) == given and changed in texts(rebuilt)
+    assert [note for note in notes if name in note and "changed" in note]
+    assert before(rebuilt, "setup", changed, "mean")
+
+
+def test_a_copy_of_the_set_up_that_was_edited_runs_in_its_place():
+    made = right(MASTER)
+    at = named(made["cells"], "mean")
+    made["cells"].insert(at, copy_of(made["cells"][named(made["cells"], "setup")], "import math"))
+    rebuilt, _ = rebuild(MASTER, handed_in(made))
+    assert before(rebuilt, "double", "import math", "mean") and before(rebuilt, "setup", "double")
+
+
+def test_an_older_copy_below_does_not_take_the_place_of_the_answer():
+    made = right(MASTER)
+    old = "def double(x):\n    return x"
+    made["cells"].append(copy_of(made["cells"][named(made["cells"], "double")], old))
+    rebuilt, notes = rebuild(MASTER, handed_in(made))
+    assert answer(rebuilt, "double") == DOUBLE_CODE and "more than once" in notes[0]
+    assert before(rebuilt, "double", "double-hidden", old)  # and it runs where the student has it
+
+
+def test_of_several_copies_before_the_test_the_last_one_counts():
+    made = right(MASTER, double="def double(x):\n    return x")
+    at = named(made["cells"], "double")
+    made["cells"].insert(at + 1, copy_of(made["cells"][at], DOUBLE_CODE))
+    rebuilt, _ = rebuild(MASTER, handed_in(made))
+    assert answer(rebuilt, "double") == DOUBLE_CODE
+
+
+def test_an_answer_below_its_test_takes_the_test_along():
+    made = right(MASTER)
+    made["cells"].append(extra("helper = 1"))
+    made["cells"].append(made["cells"].pop(named(made["cells"], "double")))
+    rebuilt, _ = rebuild(MASTER, handed_in(made))
+    assert before(rebuilt, "helper = 1", "double", "double-visible")
+
+
+def test_answers_in_another_order_run_in_that_order():
+    made = right(MASTER)
+    cells = made["cells"]
+    cells.insert(named(cells, "double"), cells.pop(named(cells, "mean")))
+    cells.insert(named(cells, "double"), extra("between = 1"))
+    rebuilt, notes = rebuild(MASTER, handed_in(made))
+    assert before(rebuilt, "setup", "mean", "between = 1", "double") and notes == []
+
+
+def test_a_set_up_that_was_moved_below_is_there_when_it_is_needed():
+    made = right(MASTER)
+    made["cells"].append(made["cells"].pop(named(made["cells"], "setup")))
+    rebuilt, _ = rebuild(MASTER, handed_in(made))
+    assert before(rebuilt, "setup", "double")
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "double = lambda x: 2 * x",
+        "%%time\ndef double(x):\n    return 2 * x",
+        "%timeit 1\nfrom math import pi\ndef double(x):\n    return 2 * x",
+        "if True:\n    def double(x):\n        return 2 * x",
+        "class double:\n    def __new__(cls, x):\n        return 2 * x",
+        "double, other = (lambda x: 2 * x), 1",
+    ],
+)
+@pytest.mark.parametrize("stub", ["deleted", "above", "below"])
+def test_an_answer_in_whatever_form_is_found_and_no_stub_undoes_it(code, stub):
+    made = right(MASTER, double=MASTER["cells"][named(MASTER["cells"], "double")]["source"])
+    at = named(made["cells"], "double")
+    made["cells"].insert(at + (stub == "above"), extra(code))
+    if stub == "deleted":
+        del made["cells"][named(made["cells"], "double")]
+    rebuilt, notes = rebuild(MASTER, handed_in(made))
+    assert answer(rebuilt, "double") == code and "found by its name" in notes[0]
+    assert texts(rebuilt).count(code) == 1 and before(rebuilt, "double", "double-visible")
+
+
+def test_work_without_any_mark_is_found_by_name_and_place():
+    made = right(MASTER, written="Because.")
+    made["cells"] = without_marks(made["cells"])
+    rebuilt, notes = rebuild(MASTER, handed_in(made))
+    for name, text in [
+        ("double", DOUBLE_CODE),
+        ("answer-is", "answer = 42"),
+        ("written", "Because."),
+    ]:
+        assert answer(rebuilt, name) == text, notes
+    assert [grade_id(c) for c in rebuilt["cells"]] == [grade_id(c) for c in MASTER["cells"]]
+
+
+@pytest.mark.parametrize("kind", ["markdown", "code"])
+def test_words_beside_an_untouched_cell_are_the_answer(kind):
+    made = right(MASTER, written="Say why.")
+    own = [{**extra("One."), "cell_type": kind}, {**extra("Two."), "cell_type": kind}]
+    made["cells"] += own
+    rebuilt, notes = rebuild(MASTER, handed_in(made))
+    assert answer(rebuilt, "written") == "One.\n\nTwo." and "place" in " ".join(notes)
+
+
+def test_an_answer_that_nobody_finds_waits_for_a_person_and_undoes_nothing():
+    made = right(MASTER, last=["made = dict(double=lambda x: 2 * x)\nglobals().update(made)"])
+    made["cells"] = [c for c in made["cells"] if grade_id(c) not in ("double", "written")]
+    made["cells"].insert(0, {**extra("So it is."), "cell_type": "markdown"})
+    rebuilt, notes = rebuild(MASTER, handed_in(made))
+    stubs = {grade_id(c): c["source"] for c in MASTER["cells"]}
+    for name in ("double", "written"):
+        assert answer(rebuilt, name) != stubs[name] and "NotImplemented" not in answer(
+            rebuilt, name
+        )
+        assert [n for n in notes if name in n and "person" in n or "found by" in n], notes
+
+
+def changes():
+    """Ways in which cells of a notebook get moved, copied, edited, lost."""
+    place = st.integers(0, 30)
+    kinds = st.sampled_from(["move", "copy", "edit", "delete", "strip", "own", "empty", "type"])
+    return st.lists(st.tuples(kinds, place, place), max_size=8)
+
+
+@given(changes())
+def test_however_cells_were_moved_all_code_runs_in_the_students_order(steps):
+    cells = right(MASTER)["cells"]
+    for number, (kind, at, to) in enumerate(steps):
+        at, to = at % len(cells), to % len(cells)
+        if kind == "move":
+            cells.insert(to, cells.pop(at))
+        elif kind == "copy":
+            cells.insert(to, copy_of(cells[at], f"copied = {number}"))
+        elif kind == "edit":
+            cells[at] = {**cells[at], "source": f"edited = {number}"}
+        elif kind == "delete" and len(cells) > 1:
+            del cells[at]
+        elif kind == "strip":
+            cells[at] = {**cells[at], "metadata": {}, "id": f"x{number}"}
+        elif kind == "own":
+            cells.insert(at, extra(f"own = {number}"))
+        elif kind == "empty":
+            cells[at] = {**cells[at], "source": ""}
+        elif kind == "type":
+            cells[at] = {**cells[at], "cell_type": "markdown"}
+    rebuilt, _ = rebuild(MASTER, handed_in({"cells": cells}))
+    names = [grade_id(cell) for cell in rebuilt["cells"] if grade_id(cell)]
+    assert sorted(names) == sorted(filter(None, map(grade_id, MASTER["cells"])))
+    for cell in MASTER["cells"]:  # what is locked is as it was given
+        if cell["metadata"].get("nbgrader", {}).get("locked"):
+            assert answer(rebuilt, grade_id(cell)) == cell["source"]
+    for needed, test in [("setup", "double"), ("setup", "mean"), ("double", "double-hidden")]:
+        found = any(grade_id(c) == needed for c in cells) or needed == "setup"
+        assert not found or names.index(needed) < names.index(test)
+    own = [f"{word} = {n}" for n in range(8) for word in ("own", "copied", "edited")]
+    theirs = [c["source"] for c in cells if c["source"] in own and c["cell_type"] == "code"]
+    here = [
+        c["source"] for c in rebuilt["cells"] if c["source"] in own and c["cell_type"] == "code"
+    ]
+    assert [text for text in here if text in theirs] == [t for t in theirs if t in here]
+
+
 @pytest.mark.parametrize(
     "content",
     [
