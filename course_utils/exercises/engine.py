@@ -81,6 +81,10 @@ class Exercise:
         the same, the first is named.
     tolerance
         how far a result may be from the reference, relative to its largest entry.
+    parts
+        kinds of input that have points of their own where homework is graded: ``{words: holds}``.
+        ``holds(*arguments)`` says whether a call is of this kind, and the words end the sentence
+        "Right where …". A call counts for the first kind that holds.
     """
 
     name: str
@@ -88,6 +92,7 @@ class Exercise:
     inputs: Callable[[np.random.Generator], tuple]
     mistakes: Mapping[str, Any] = field(default_factory=dict)
     tolerance: float = 1e-6
+    parts: Mapping[str, Callable[..., bool]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         known = {

@@ -94,7 +94,9 @@ class _Sender(Writer):
         if array.dtype.kind == "U":  # text: as Python's own
             words = self.tree(array.tolist())
             return words if is_scalar else {"words": words, "shape": list(array.shape)}
-        if array.dtype.kind not in _KINDS or array.dtype.itemsize > 16 or array.dtype.char in "gG":
+        if array.dtype.char in "gG":  # no two machines agree on more digits than a double has
+            array = array.astype(float if array.dtype.char == "g" else complex)
+        if array.dtype.kind not in _KINDS:
             return {"foreign": name}
         array = array.astype(array.dtype.newbyteorder("<"))
         start, part = self.length, array.tobytes()
@@ -106,11 +108,14 @@ class _Sender(Writer):
         return {"array": start, "shape": list(array.shape), "dtype": dtype}
 
     def tensor(self, tensor: Any) -> Any:
-        kept = tensor.detach().cpu()
-        name = str(kept.dtype).removeprefix("torch.")
-        if name not in _TENSORS:  # bfloat16 and others that NumPy has not
-            kept = kept.float()
-        array = self.array(kept.resolve_conj().resolve_neg().numpy())
+        try:
+            kept = tensor.detach().cpu()
+            name = str(kept.dtype).removeprefix("torch.")
+            if name not in _TENSORS:  # bfloat16 and others that NumPy has not
+                kept = kept.float()
+            array = self.array(kept.resolve_conj().resolve_neg().numpy())
+        except Exception:  # sparse ones, and what only looks like a tensor
+            return {"foreign": type(tensor).__name__}
         return {"tensor": array, "requires_grad": bool(tensor.requires_grad)}
 
     def other(self, value: Any, depth: int) -> Any:
@@ -121,6 +126,12 @@ class _Sender(Writer):
             return {"dict": pairs}
         if value is ...:
             return {"ellipsis": True}
+        try:  # what NumPy reads as numbers is numbers to the engine, too: a deque, an array.array
+            array = np.asarray(value)
+            if array.dtype.kind in _KINDS:
+                return self.array(array)
+        except Exception:  # a stranger's object may raise anything when it is looked at
+            pass
         return {"foreign": type(value).__name__}
 
 

@@ -22,6 +22,7 @@ from IPython.core.displaypub import DisplayPublisher
 from IPython.core.interactiveshell import InteractiveShell
 
 from grading.inside import channel, forks, rights, tester
+from grading.inside.hidden import PartlyRight
 
 __all__ = ["main"]
 
@@ -118,7 +119,10 @@ def _run(
         if place is None or _bring(shell, source, stack, **place):
             done = shell.run_cell(source, store_history=True)
         sys.stdout.flush()
-    return {"outputs": _said, "done": token if done and done.success is True else ""}
+    raised = done.error_in_exec if done else None
+    share = raised.share if isinstance(raised, PartlyRight) else 0.0
+    success = done is not None and done.success is True
+    return {"outputs": _said, "done": token if success else "", "share": share}
 
 
 def _bring(shell: Any, source: str, stack: contextlib.ExitStack, reserved, **place: Any) -> bool:

@@ -26,9 +26,9 @@ from pathlib import Path
 import numpy as np
 
 from course_utils.exercises import homework
-from course_utils.exercises.engine import Diagnosis, Exercise
+from course_utils.exercises.engine import Diagnosis, Exercise, Trial
 
-__all__ = ["VARIABLE", "GradingError", "diagnose", "exercises_in", "hidden"]
+__all__ = ["VARIABLE", "GradingError", "PartlyRight", "diagnose", "exercises_in", "hidden"]
 
 VARIABLE = "DESCENT_GRADING"
 
@@ -37,12 +37,24 @@ class GradingError(Exception):
     """Something an instructor has to mend; the message says what, and how."""
 
 
+class PartlyRight(homework.NotRight):
+    """A function is right on some of the kinds of input that an exercise names.
+
+    share : of these kinds, the part on which it is right; below 1.
+    """
+
+    def __init__(self, sentence: str, share: float) -> None:
+        super().__init__(sentence)
+        self.share = share
+
+
 def hidden(notebook: str, name: str, function: Callable) -> None:
     """Print that `function` is right on hidden inputs, or raise NotRight.
 
-    Raises GradingError where there is no grading configuration: students run no hidden tests. In
-    nbgrader's own `autograde` it ends the kernel, and so the run: an error of a cell would be taken
-    for the student's.
+    Raises PartlyRight where it is right on whole kinds of them, if the exercise says what these
+    are: the test gives that share of its points. Raises GradingError where there is no grading
+    configuration: students run no hidden tests. In nbgrader's own `autograde` it ends the kernel,
+    and so the run: an error of a cell would be taken for the student's.
     """
     if VARIABLE not in os.environ:
         why = (
@@ -59,7 +71,33 @@ def hidden(notebook: str, name: str, function: Callable) -> None:
         raise GradingError(why)
     given = json.loads(Path(os.environ[VARIABLE]).read_text(encoding="utf-8"))
     exercise = exercises_in(Path(given["sources"]) / notebook)[name]
-    homework.tell(lambda: diagnose(exercise, function, given["seed"]))
+    found = diagnose(exercise, function, given["seed"])
+    if found.correct or not exercise.parts:
+        return homework.tell(lambda: found)
+    right = _parts(exercise, function, given["seed"])
+    share = sum(right.values()) / len(right)
+    if not 0 < share < 1:
+        return homework.tell(lambda: found)
+    where = " and ".join(words for words, holds in right.items() if holds)
+    raise PartlyRight(f"{found} It is right where {where}.", share)
+
+
+def _parts(exercise: Exercise, function: Callable, seed: int) -> dict[str, bool]:
+    """For each kind of input that an exercise names, whether `function` is right on all of it."""
+    trial = _trial(exercise, seed)
+    kinds: dict[str, list[int]] = {}
+    for index, case in enumerate(trial.cases):
+        words = [words for words, holds in exercise.parts.items() if holds(*case)]
+        kinds.setdefault(words[0] if words else "the input is of no such kind", []).append(index)
+
+    def is_right(chosen: list[int]) -> bool:
+        cases = [trial.cases[index] for index in chosen]
+        part = replace(
+            trial, cases=cases, mistakes={}, expected=lambda index: trial.expected(chosen[index])
+        )
+        return _quietly(part, function).correct
+
+    return {words: is_right(chosen) for words, chosen in kinds.items()}
 
 
 def diagnose(exercise: Exercise, function: Callable, seed: int) -> Diagnosis:
@@ -67,11 +105,18 @@ def diagnose(exercise: Exercise, function: Callable, seed: int) -> Diagnosis:
 
     The inputs are the same for each student and each run: they follow from seed and name.
     """
+    return _quietly(_trial(exercise, seed), function).discreet()
+
+
+def _trial(exercise: Exercise, seed: int) -> Trial:
     digest = hashlib.sha256(f"{seed} {exercise.name}".encode()).digest()
     trial = exercise.trial(np.random.default_rng(int.from_bytes(digest)))
+    return replace(trial, inputs="hidden inputs", patience=math.inf)
+
+
+def _quietly(trial: Trial, function: Callable) -> Diagnosis:
     with redirect_stdout(StringIO()):  # what the function prints may be an input
-        found = replace(trial, inputs="hidden inputs", patience=math.inf).diagnose(function)
-    return found.discreet()
+        return trial.diagnose(function)
 
 
 def exercises_in(folder: Path) -> dict[str, Exercise]:

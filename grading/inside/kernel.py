@@ -37,9 +37,19 @@ class InheritedKernelApp(IPKernelApp):
         super().init_shell()
         shell: Any = self.shell
         shell.ask_exit = lambda: None  # `quit()` ends no notebook: its tests come after it
+        # Whatever form of picture a notebook chooses, a figure is shown as PNG, too.
+        png = shell.display_formatter.formatters["image/png"]
+        png.for_type("matplotlib.figure.Figure", _as_png)
+        png.pop = lambda kind, default=None: default
 
     def init_poller(self):
         """None: the sandbox ends with whoever started it, and its number means nothing here."""
+
+
+def _as_png(figure: Any) -> Any:
+    from IPython.core.pylabtools import print_figure
+
+    return print_figure(figure, fmt="png", base64=True)
 
 
 def main() -> None:

@@ -24,7 +24,7 @@ from typing import Any
 import psutil
 from IPython.core.inputtransformer2 import TransformerManager
 
-from grading.cells import grade_id, is_hidden, is_setup, is_test
+from grading.cells import grade_id, is_by_hand, is_hidden, is_setup, is_test, mark
 from grading.course import MARK, NOT_PROVEN, NOT_RUN
 from grading.inside import rights
 from grading.inside.hidden import VARIABLE
@@ -32,7 +32,7 @@ from grading.inside.tester import names_defined
 from grading.run.intake import Unreadable, rebuild
 from grading.run.kit import Kit
 from grading.sandbox.checker import Checker, Session, fonts
-from grading.sandbox.client import Kernel, NotGraded, Run, error
+from grading.sandbox.client import Kernel, NotGraded, Run, error, sizes
 from grading.sandbox.walls import Sandbox
 
 __all__ = ["Graded", "Grader", "not_done", "sweep"]
@@ -178,7 +178,8 @@ class Grader:
 
     def _one_pass(self, kernel, cells, left_out, notes, end) -> tuple[dict[int, int], int | None]:
         places: dict[int, int] = {}
-        place, fresh, room, last = -1, False, 10 * self.kit.limits.output, None
+        limits, place, fresh, last = self.kit.limits, -1, False, None
+        left_of_all = [10 * limits.output, 4 * limits.pictures]
         for index, cell in enumerate(cells):
             if cell["cell_type"] != "code" or index in left_out:
                 continue
@@ -189,9 +190,8 @@ class Grader:
                         raise NotGraded(f"tests stand at more than {PLACES} places of the notebook")
                     code = f"__import__('{_SNAPSHOTS}', fromlist='_').park({place})"
                     if kernel.run(code, self.kit.limits.cell_seconds, silent=True).end:
-                        # Which cell spoilt it nobody can say: no test finds anything here.
                         notes.append("The submission ended its kernel before a test.")
-                        return places, None
+                        return places, last
                 places[index] = place
                 continue
             if not cell["source"].strip():
@@ -203,10 +203,13 @@ class Grader:
                     f"ran longer than {self.kit.limits.total_seconds:g} seconds."
                 )
                 break
-            seconds = min(self.kit.limits.cell_seconds, left)
-            done = kernel.run(cell["source"], seconds, keep=room)
+            seconds = min(limits.cell_seconds, left)
+            room = limits.output, limits.pictures
+            if not is_by_hand(cell):  # what a person looks at has its room whatever others show
+                room = min(room[0], left_of_all[0]), min(room[1], left_of_all[1])
+            done = kernel.run(cell["source"], seconds, room=room)
             cell["outputs"], fresh, last = done.outputs, False, index
-            room -= len(json.dumps(done.outputs))
+            left_of_all = [have - used for have, used in zip(left_of_all, sizes(*done.outputs))]
             if done.end:
                 notes.append(f"Code cell {_number(cells, index)}: {done.reason}.")
             if done.end == "died":
@@ -230,7 +233,9 @@ class Grader:
                 done = self._test(session, cell["source"], place, end)
                 reserved |= set(_defined(cell))
                 cell["outputs"] = done.outputs
-                if done.failed and not any(o["output_type"] == "error" for o in done.outputs):
+                if done.share and done.complete:
+                    cell["outputs"] = _partly(done, mark(cell)["points"])
+                elif done.failed and not any(o["output_type"] == "error" for o in done.outputs):
                     cell["outputs"] = [*done.outputs, error(NOT_PROVEN, done.trouble)]
                 if done.end or not done.complete:
                     notes.append(f"The test {grade_id(cell)} did not pass: {done.trouble}.")
@@ -275,6 +280,16 @@ def sweep() -> None:
 
 
 _SNAPSHOTS = "grading.inside.snapshots"
+
+
+def _partly(done: Run, points: float) -> list[dict[str, Any]]:
+    """The outputs of a test that gives a share of its points, as nbgrader reads them."""
+    said = "".join(o["evalue"] for o in done.outputs if o["output_type"] == "error")
+    earned = {"text/plain": f"{done.share * points:.2f}"}
+    return [
+        {"output_type": "stream", "name": "stdout", "text": said + "\n"},
+        {"output_type": "execute_result", "data": earned, "metadata": {}, "execution_count": None},
+    ]
 
 
 def _defined(cell: dict[str, Any]) -> list[str]:

@@ -104,7 +104,7 @@ class Session:
         """
         token = secrets.token_hex(16)
         request: dict[str, Any] = {"source": source, "token": token}
-        outputs = Outputs(self.checker.limits.output)
+        outputs = Outputs(self.checker.limits.output, self.checker.limits.pictures)
         try:
             self.connection.sendall(
                 channel.pack(request if place is None else {**request, "place": place})
@@ -119,7 +119,7 @@ class Session:
         for made in reply["outputs"]:
             outputs.add(made["output_type"], made)
         status = "ok" if secrets.compare_digest(reply["done"], token) else "error"
-        return Run(outputs.all(), status=status, complete=not outputs.cut)
+        return Run(outputs.all(), status=status, complete=not outputs.cut, share=reply["share"])
 
     def _ended(self, reason: str) -> Run:
         self.close()

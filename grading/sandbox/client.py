@@ -21,14 +21,16 @@ from grading.sandbox.provisioner import connect, sandboxed_kernel
 from grading.sandbox.walls import Sandbox
 from grading.sandbox.watch import Watch, family, kill_tree
 
-__all__ = ["Kernel", "NotGraded", "Outputs", "Run", "START_SECONDS", "error", "output_of"]
+__all__ = ["Kernel", "NotGraded", "Outputs", "Run", "START_SECONDS", "error", "output_of", "sizes"]
 
 START_SECONDS = 120
 LONGEST_TEXT = 2_000  # characters of an error's message, and of a line of its traceback
 LONGEST_NAME = 100
 MOST_LINES = 50  # of a traceback
 MOST_ERRORS = 5  # of a cell: who sends more is no cell
-KEPT = ("text/plain", "image/png")  # what a reader of the feedback can be shown safely
+PICTURES = {"image/png": b"\x89PNG", "image/jpeg": b"\xff\xd8\xff"}  # and how they begin
+KEPT = ("text/plain", *PICTURES)  # what a reader of the feedback can be shown safely
+MOST_MESSAGES = 100_000
 
 
 class NotGraded(RuntimeError):
@@ -42,6 +44,7 @@ class Run:
     end : None, or how it was stopped: "interrupted" or "died".
     status : what the kernel replied: "ok", "error", or "" where no reply came.
     complete : whether all it had to say was heard and kept, to the sign of its end.
+    share : of a test's points, what is earned although it failed.
     """
 
     outputs: list[dict[str, Any]]
@@ -49,6 +52,7 @@ class Run:
     reason: str = ""
     status: str = ""
     complete: bool = False
+    share: float = 0.0
 
     @property
     def failed(self) -> bool:
@@ -124,14 +128,20 @@ class Kernel:
         said = self.process.stderr.read(10_000).decode(errors="replace").strip()
         return (said.splitlines() or ["no reason given"])[-1]
 
-    def run(self, code: str, seconds: float, silent: bool = False, keep: int | None = None) -> Run:
+    def run(
+        self,
+        code: str,
+        seconds: float,
+        silent: bool = False,
+        room: tuple[int, int] | None = None,
+    ) -> Run:
         """Run a cell; after `seconds` interrupt it, and if that does not help, end the kernel.
 
-        keep : bytes of output to keep, if fewer than for any cell.
+        room : bytes of text and of pictures to keep, if fewer than for any cell.
         """
         if not self.ready:
             self.wait()
-        outputs = Outputs(self.limits.output if keep is None else min(keep, self.limits.output))
+        outputs = Outputs(*(room or (self.limits.output, self.limits.pictures)))
         try:
             return self._run(code, seconds, silent, outputs)
         except zmq.Again:
@@ -165,7 +175,7 @@ class Kernel:
             for socket, _ in self.poller.poll(100):
                 frames = socket.recv_multipart()
                 seen, messages = seen + sum(map(len, frames)), messages + 1
-                if seen > self.limits.flood or messages > 20_000:
+                if seen > self.limits.flood or messages > MOST_MESSAGES:
                     return self._died(
                         outputs, f"{self.name} printed more than can be read (a flood of output)"
                     )
@@ -226,13 +236,23 @@ class Kernel:
 
 
 class Outputs:
-    """What a cell shows, from a stranger's messages: of known kinds, of limited size."""
+    """What a cell shows, from a stranger's messages: of known kinds, of limited size.
 
-    def __init__(self, limit: int) -> None:
-        self.left, self.kept = max(limit, 0), []
-        self.cut, self.errors = False, 0
+    text, pictures : bytes of each that there is room for. Printing takes no room from a picture.
+    """
+
+    def __init__(self, text: int, pictures: int) -> None:
+        self.most = text, pictures
+        self.used = [0, 0]
+        self.kept: list[dict[str, Any]] = []
+        self.displays: dict[str, dict[str, Any]] = {}  # those that can still be updated
+        self.cut, self.errors, self.to_clear = False, 0, False
 
     def add(self, kind: str, content: dict[str, Any]) -> None:
+        if kind == "clear_output":
+            self.to_clear = True
+        if self.to_clear and not (kind == "clear_output" and content.get("wait")):
+            self._clear()
         made = output_of(kind, content)
         if made is None:
             return
@@ -242,25 +262,68 @@ class Outputs:
             if self.errors <= MOST_ERRORS:
                 self.kept.append(made)
             return
-        if self.cut:
+        name = str((content.get("transient") or {}).get("display_id") or "")
+        if kind == "update_display_data":
+            self._update(name, made)
+        elif made["output_type"] == "stream":
+            self._print(made)
+        elif self._fits(made):
+            self.kept.append(made)
+            if name:
+                self.displays[name] = made
+
+    def _clear(self) -> None:
+        """As a notebook does it between the pictures of an animation; errors stay."""
+        self.kept = [each for each in self.kept if each["output_type"] == "error"]
+        self.used, self.displays, self.to_clear = [0, 0], {}, False
+
+    def _update(self, name: str, made: dict[str, Any]) -> None:
+        shown = self.displays.get(name)
+        if shown is None:
             return
-        size = len(json.dumps(made))
-        if size > self.left:
-            self.cut = True
-            if made["output_type"] != "stream":
-                return
-            made["text"] = made["text"][: self.left]
-        self.left -= size
+        before = self.used
+        self.used = [used - size for used, size in zip(before, sizes(shown))]
+        if self._fits(made):
+            shown.clear()
+            shown.update(made)
+        else:
+            self.used = before
+
+    def _fits(self, made: dict[str, Any]) -> bool:
+        """Take the room that an output needs, if there is so much."""
+        used = [used + size for used, size in zip(self.used, sizes(made))]
+        fits = all(have <= most for have, most in zip(used, self.most))
+        if fits:
+            self.used = used
+        self.cut = self.cut or not fits
+        return fits
+
+    def _print(self, made: dict[str, Any]) -> None:
+        left = self.most[0] - self.used[0]
+        self.cut = self.cut or len(made["text"]) > left
+        made["text"] = made["text"][: max(left, 0)]
+        self.used[0] += len(made["text"])
         last = self.kept[-1] if self.kept else {}
-        if made["output_type"] == "stream" == last.get("output_type"):
-            if made["name"] == last["name"]:
-                last["text"] += made["text"]
-                return
-        self.kept.append(made)
+        if last.get("output_type") == "stream" and last["name"] == made["name"]:
+            last["text"] += made["text"]
+        elif made["text"]:
+            self.kept.append(made)
 
     def all(self, *more: dict[str, Any]) -> list[dict[str, Any]]:
         left_out = {"output_type": "stream", "name": "stdout", "text": "… (the rest is left out)\n"}
         return [*self.kept, *([left_out] if self.cut else []), *more]
+
+
+def sizes(*outputs: dict[str, Any]) -> tuple[int, int]:
+    """Bytes of text and of pictures; what is said beside a picture counts with it."""
+    text = pictures = 0
+    for output in outputs:
+        size = len(json.dumps(output))
+        if any(kind in output.get("data", {}) for kind in PICTURES):
+            pictures += size
+        else:
+            text += size
+    return text, pictures
 
 
 def output_of(kind: str, content: dict[str, Any]) -> dict[str, Any] | None:
@@ -275,15 +338,23 @@ def output_of(kind: str, content: dict[str, Any]) -> dict[str, Any] | None:
             "evalue": _shortened(content.get("evalue"), LONGEST_TEXT),
             "traceback": _lines(content.get("traceback")),
         }
-    if kind not in ("display_data", "execute_result"):
+    if kind not in ("display_data", "update_display_data", "execute_result"):
         return None
-    data = {mime: _string(content["data"][mime]) for mime in KEPT if mime in content["data"]}
-    if "image/png" in data and not _is_png(data["image/png"]):
-        del data["image/png"]
+    given = content["data"]
+    data = {mime: _string(given[mime]) for mime in KEPT if mime in given}
+    for mime, head in PICTURES.items():
+        if mime in data and not _is_picture(data[mime], head):
+            del data[mime]
+    lost = sorted(mime for mime in given if str(mime).startswith("image/") and mime not in data)
+    if lost and not any(mime in data for mime in PICTURES):
+        data["text/plain"] = (
+            f"(a picture that is not kept: {_string(lost[0])[:40]}, no PNG or JPEG)"
+        )
     if not data:
         return None
-    made = {"output_type": kind, "data": data, "metadata": {}}
-    return {**made, "execution_count": None} if kind == "execute_result" else made
+    if kind == "execute_result":
+        return {"output_type": kind, "data": data, "metadata": {}, "execution_count": None}
+    return {"output_type": "display_data", "data": data, "metadata": {}}
 
 
 def _string(text: Any) -> str:
@@ -306,13 +377,12 @@ def _lines(traceback: Any) -> list[str]:
     return [_shortened(line, LONGEST_TEXT) for line in lines]
 
 
-def _is_png(text: str) -> bool:
+def _is_picture(text: str, head: bytes) -> bool:
     """Whether this is a picture in base64, and not the end of an HTML attribute."""
     try:
-        data = base64.b64decode("".join(text.split()), validate=True)
+        return base64.b64decode("".join(text.split()), validate=True).startswith(head)
     except (binascii.Error, ValueError):
         return False
-    return data.startswith(b"\x89PNG\r\n\x1a\n")
 
 
 def error(name: str, text: str) -> dict[str, Any]:

@@ -55,8 +55,9 @@ class Limits:
     memory : bytes, each process and all together.
     processes : processes and threads at one time.
     files : bytes of its own folder, which is in memory; also the largest file.
-    output : bytes of output kept of one cell, and a tenth of what is kept of all; the rest is
+    output : bytes of text kept of one cell, and a tenth of what is kept of all; the rest is
         left out.
+    pictures : bytes of pictures kept of one cell, and a quarter of what is kept of all.
     flood : bytes of output after which the submission is stopped.
     """
 
@@ -69,7 +70,8 @@ class Limits:
     processes: int = 128
     files: int = 256 * MB
     output: int = MB
-    flood: int = 50 * MB
+    pictures: int = 8 * MB
+    flood: int = 400 * MB
 
 
 @dataclass(frozen=True)

@@ -188,7 +188,7 @@ def _sentence(cells: dict, cell_id: str) -> str:
         # The text of an exception may hold an input; the visible ones are no secret.
         return f"✗ {output.ename}" + (f": {output.evalue}"[:300] if "visible" in cell_id else "")
     said = "".join(o.get("text", "") for o in cell.outputs) if cell else ""
-    return said.strip()[:300]
+    return said.strip()[:1000]
 
 
 def _picture(cell) -> str:

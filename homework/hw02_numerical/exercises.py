@@ -291,6 +291,10 @@ mixed_derivative = Exercise(
     "mixed_derivative",
     reference=_mixed,
     inputs=_mixed_inputs,
+    parts={
+        "i and j differ": lambda f, x, i, j, h: i != j,
+        "i and j are the same": lambda f, x, i, j, h: i == j,
+    },
     mistakes={
         "not by four": (
             lambda f, x, i, j, h: 4 * _mixed(f, x, i, j, h),

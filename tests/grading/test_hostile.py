@@ -100,7 +100,9 @@ def files_of(folder):
 
 
 class Batch:
-    """One batch with all of them, each between two honest students; all tests look at it."""
+    """One batch with all of them, honest students among them; all tests look at it."""
+
+    HONEST = 3  # attacks from one honest student to the next; four workers mix them anyway
 
     def __init__(self, root):
         self.course, self.assignment, self.kit = make_course(root / "course", limits=LIMITS)
@@ -108,7 +110,8 @@ class Batch:
         blank = released(self.course)
         self.attacks = attacks(blank)
         for number, (name, (submission, _)) in enumerate(self.attacks.items()):
-            hand_in(self.course, f"{number:03}-a-honest", right(blank))
+            if number % self.HONEST == 0:
+                hand_in(self.course, f"{number:03}-a-honest", right(blank))
             if isinstance(submission, dict):
                 text = self.others.in_words(json.dumps(submission), self.course.root)
                 submission = text.encode()
@@ -156,7 +159,7 @@ def test_its_score_is_what_its_honest_code_deserves(batch, name):
 
 def test_honest_neighbours_are_untouched(batch):
     honest = [row for row in batch.rows if row.student.endswith("honest")]
-    assert len(honest) == len(batch.attacks) + 1
+    assert len(honest) > len(batch.attacks) / batch.HONEST
     assert [row for row in honest if (row.score, row.reason) != (ALL, "")] == []
 
 

@@ -13,6 +13,7 @@ import pytest
 from course_utils.exercises import engine, homework, table
 from course_utils.exercises.engine import Exercise
 from grading.course import RELEASED, Course, GradingError, assignments
+from grading.inside import hidden
 from grading.inside.hidden import diagnose
 from grading.term.release import bring_up_to_date, leaks, release, solution_lines
 
@@ -316,3 +317,49 @@ def test_sentences_are_short_and_end_with_a_full_stop(assignment, exercise):
     assert isinstance(exercise, Exercise)
     for _, sentence in exercise.mistakes.values():
         assert sentence.endswith((".", "?", ".)")) and len(sentence) <= 200, sentence
+
+
+PARTS = [pytest.param(e, id=e.name) for a in ALL for e in a.exercises.values() if e.parts]
+
+
+def graded(exercise, function, monkeypatch, tmp_path):
+    """What the hidden test says of a function, and the share of its points."""
+    found = tmp_path / "exercises.py"
+    monkeypatch.setattr(hidden, "exercises_in", lambda folder: {exercise.name: exercise})
+    found.with_suffix(".json").write_text(json.dumps({"sources": str(tmp_path), "seed": 5}))
+    monkeypatch.setenv(hidden.VARIABLE, str(found.with_suffix(".json")))
+    try:
+        hidden.hidden("any", exercise.name, function)
+    except homework.NotRight as error:
+        return str(error), getattr(error, "share", 0.0)
+    return "", 1.0
+
+
+def right_where(exercise, holds, elsewhere):
+    return lambda *case: (exercise.reference if holds(*case) else elsewhere)(*case)
+
+
+@pytest.mark.parametrize("exercise", PARTS)
+def test_right_on_some_kinds_of_input_gives_their_share(exercise, monkeypatch, tmp_path):
+    for words, holds in exercise.parts.items():
+        for elsewhere in (lambda *_: 1 / 0, lambda *_: 3.0, lambda *_: None):
+            partly = right_where(exercise, holds, elsewhere)
+            said, share = graded(exercise, partly, monkeypatch, tmp_path)
+            assert share == 1 / len(exercise.parts) and said.endswith(f"right where {words}.")
+    assert graded(exercise, exercise.reference, monkeypatch, tmp_path) == ("", 1.0)
+    for wrong in (lambda *_: 0.0, lambda *_: None, lambda *_: 1 / 0, 5, ...):
+        assert graded(exercise, wrong, monkeypatch, tmp_path)[1] == 0.0
+
+
+@pytest.mark.parametrize("exercise", PARTS)
+def test_every_input_is_of_one_kind_and_every_kind_is_drawn(exercise):
+    for seed in range(20):
+        cases = exercise.trial(np.random.default_rng(seed)).cases
+        kinds = [[w for w, holds in exercise.parts.items() if holds(*case)] for case in cases]
+        assert all(len(kind) == 1 for kind in kinds)
+        assert {kind[0] for kind in kinds} == set(exercise.parts)
+
+
+def test_an_exercise_without_parts_gives_all_or_nothing(monkeypatch, tmp_path):
+    exercise = Exercise("double", lambda x: 2 * x, lambda rng: (rng.normal(),))
+    assert graded(exercise, lambda x: 2 * abs(x), monkeypatch, tmp_path)[1] == 0.0
