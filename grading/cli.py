@@ -18,6 +18,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 
 from grading.course import ROOT, Course, GradingError, assignments
+from grading.faults import in_words
 from grading.sandbox.walls import NoSandbox
 from grading.term.roster import read_roster
 
@@ -154,8 +155,9 @@ def feedback(options: argparse.Namespace, course: Course) -> int:
     if not rows:
         raise GradingError("feedback: nothing is graded yet; use `run.py homework grade`")
     show(("homework", "student", "what was done"), rows)
+    summary(row[2].partition(":")[0] for row in rows)
     console.print(f"The pages lie in {course.root / 'feedback'}.")
-    return 0
+    return int(any(row[2].startswith("failed") for row in rows))
 
 
 def export(options: argparse.Namespace, course: Course) -> int:
@@ -293,6 +295,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return options.run(options, Course(options.course.resolve()))
     except (GradingError, NoSandbox, ValueError) as error:
         print(f"run.py homework: {error}", file=sys.stderr)
+        return 1
+    except Exception as error:
+        why = in_words(error)
+        if why is None:
+            raise
+        print(f"run.py homework: {why}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("interrupted; the same command goes on from here", file=sys.stderr)

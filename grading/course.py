@@ -192,7 +192,7 @@ class Course:
         path = self.root / "grading.toml"
         if not path.exists():
             seed = secrets.randbits(62)  # TOML's integers have 64 bits, with a sign
-            path.write_text(CONFIGURATION.format(seed=seed), encoding="utf-8")
+            replace(path, CONFIGURATION.format(seed=seed))
             path.chmod(0o600)
         replace(self.root / "nbgrader_config.py", FORM_GRADER.format(course=COURSE))
         # Here, because hidden tests need this module in a kernel of their own, and no database.

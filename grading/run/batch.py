@@ -25,16 +25,17 @@ from nbgrader.utils import parse_utc
 
 from grading.cells import grade_id, is_by_hand, mark
 from grading.course import COURSE, REASON, TIMESTAMP, Assignment, Course, Roster
+from grading.faults import in_words
 from grading.files import replace
 from grading.run.intake import Unreadable, take
 from grading.run.kit import Kit, kit_of
 from grading.run.submission import Graded, not_done, sweep
-from grading.run.workers import Runner, run_here, run_on_cluster
+from grading.run.workers import Runner, run_here
 from grading.sandbox.walls import Limits, NoSandbox, sees, why_no_sandbox
 
 __all__ = ["Row", "grade", "grade_all", "record", "transaction"]
 
-VERSION = 2  # of how submissions are run: another one makes earlier results out of date
+VERSION = 3  # of how submissions are run: another one makes earlier results out of date
 
 
 @dataclass(frozen=True)
@@ -110,6 +111,8 @@ def grade_all(
     _refuse_without_walls(course, kit, scheduler)
     sweep()
     if runner is None and scheduler is not None:
+        from grading.run.cluster import run_on_cluster
+
         runner = partial(run_on_cluster, scheduler=scheduler)
     runner = runner or partial(run_here, workers=workers)
     everyone = course.submissions(assignment.id) if students is None else students
@@ -181,7 +184,9 @@ class _Desk:
             kept = {"digest": digest, "recorded": True, "row": asdict(row)}
             replace(path, json.dumps(kept))
         except Exception as error:  # one student's row must not end the batch
-            return Row(student, "failed", reason=f"it could not be recorded: {error}")
+            return Row(
+                student, "failed", reason=f"it could not be recorded: {in_words(error) or error}"
+            )
         return row
 
     def digest(self, submitted: bytes) -> str:
@@ -201,9 +206,9 @@ class _Desk:
         path = self.course.state(student, self.assignment.id)
         try:
             state = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
+            return state if state["digest"] == digest else None
+        except (OSError, ValueError, RecursionError, LookupError, TypeError):  # damaged: run again
             return None
-        return state if state.get("digest") == digest else None
 
     def _is_there(self, student: str) -> bool:
         """Whether the gradebook and the folder still have what was recorded."""

@@ -1,4 +1,4 @@
-"""Many submissions at one time: on threads here, each with sandboxes, or on a Dask cluster.
+"""Many submissions at one time, on threads here. (`cluster` does it on a Dask cluster.)
 
 A runner takes a kit and submissions by student; it yields each student with what came of the
 run, in the order in which they end.
@@ -16,12 +16,12 @@ from typing import Any
 
 from jupyter_core.utils import ensure_event_loop
 
+from grading.faults import in_words
 from grading.run.kit import Kit
 from grading.run.submission import Graded, Grader
 from grading.sandbox.client import NotGraded
-from grading.sandbox.walls import NoSandbox, why_no_sandbox
 
-__all__ = ["Outcome", "Runner", "run_here", "run_on_cluster"]
+__all__ = ["BEYOND_LIMITS", "NO_END", "Outcome", "Runner", "in_sentence", "run_here", "tried"]
 
 BEYOND_LIMITS = 900  # seconds on top of twice a submission's limit, for starts and tests
 NO_END = "grading it came to no end, and no limit stopped it: please report it"
@@ -108,7 +108,7 @@ class _Worker(threading.Thread):
             while not grader.stopped:
                 self.student, submitted = self.todo.get_nowait()
                 self.since = time.monotonic()
-                outcome = _try(grader, submitted, ahead=not self.todo.empty())
+                outcome = tried(grader, submitted, ahead=not self.todo.empty())
                 self.since = math.inf
                 self.done.put((self.student, outcome))
 
@@ -123,56 +123,17 @@ class _Worker(threading.Thread):
             self.grader.stop()
 
 
-def _try(grader: Grader, submitted: bytes, ahead: bool = False) -> Outcome:
+def tried(grader: Grader, submitted: bytes, ahead: bool = False) -> Outcome:
     """Grade; once more where our own side failed, which may have been the machine's trouble."""
     for attempt in (1, 2):
         try:
             return grader.grade(submitted, ahead)
         except Exception as error:
             if attempt == 2 or grader.stopped:
-                return error if isinstance(error, NotGraded) else NotGraded(repr(error))
+                return error if isinstance(error, NotGraded) else NotGraded(in_sentence(error))
     raise AssertionError
 
 
-def run_on_cluster(
-    kit: Kit, submissions: Mapping[str, bytes], scheduler: str
-) -> Iterator[tuple[str, Outcome]]:
-    """Run submissions on the workers of a Dask cluster, whose scheduler has this address.
-
-    Raises NoSandbox if the kit wants one and a worker has none.
-    """
-    from distributed import Client, as_completed
-
-    with Client(scheduler) as connected:
-        client: Any = connected  # whose methods are typed as if they were awaited
-        if kit.protected:
-            reasons = client.run(why_no_sandbox)
-            if any(reasons.values()):
-                raise NoSandbox("; ".join(f"{at}: {why}" for at, why in reasons.items() if why))
-        shared = client.scatter(kit, broadcast=True)
-        left = iter(submissions.items())
-        running: dict[Any, str] = {}
-
-        def submit() -> Any:
-            student, submitted = next(left, (None, None))
-            if student is None:
-                return None
-            future = client.submit(_grade_remotely, shared, submitted, pure=False, retries=2)
-            running[future] = student
-            return future
-
-        # Not all at once: ten thousand notebooks need not wait in the scheduler's memory.
-        window = 4 * max(1, sum(client.nthreads().values()))
-        futures = as_completed([f for f in (submit() for _ in range(window)) if f])
-        for future in futures:
-            student = running.pop(future)
-            error = future.exception()
-            yield student, future.result() if error is None else NotGraded(repr(error))
-            if (following := submit()) is not None:
-                futures.add(following)
-
-
-def _grade_remotely(kit: Kit, submitted: bytes) -> Outcome:
-    """One submission on a worker of a cluster."""
-    with Grader(kit) as grader:
-        return _try(grader, submitted)
+def in_sentence(error: BaseException) -> str:
+    """What is said of a submission that our own side could not grade."""
+    return in_words(error) or f"{type(error).__name__}: {error}"

@@ -90,7 +90,10 @@ def _cells(course, gradebook, assignment, student) -> dict[str, str]:
 def _is_unreadable(course: Course, assignment: Assignment, student: str) -> bool:
     path = course.autograded(student, assignment.id) / assignment.file
     # Not by the names of errors: those may be the student's.
-    return path.is_file() and was_not_run(nbformat.read(path, as_version=4))
+    try:
+        return path.is_file() and was_not_run(nbformat.read(path, as_version=4))
+    except Exception:  # a file that is damaged; the gradebook has the points
+        return False
 
 
 def _days(course: Course, assignment: Assignment, student: str) -> str:

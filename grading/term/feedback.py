@@ -32,6 +32,7 @@ from grading.course import (
     Roster,
     was_not_run,
 )
+from grading.faults import in_words
 from grading.files import replace
 
 __all__ = ["Part", "Task", "feedback", "parts_of"]
@@ -85,9 +86,10 @@ def feedback(
     roster: Roster,
     progress: Callable[[str], None] = lambda student: None,
 ) -> list[tuple[str, str]]:
-    """Write the page of every graded student; [(student, "written" or "as before")].
+    """Write the page of every graded student; [(student, "written", "as before" or "failed: …")].
 
-    Raises GradingError if nothing of this homework is graded.
+    What is the matter with one student's files stops no other's page. Raises GradingError if
+    nothing of this homework is graded.
     """
     students = sorted(
         path.parent.name
@@ -99,19 +101,35 @@ def feedback(
     rows = []
     with closing(Gradebook(course.gradebook, COURSE)) as gradebook:
         for student in students:
-            page = _page(course, gradebook, assignment, student, roster).encode("utf-8")
-            path = course.feedback(student, assignment.id) / f"{assignment.notebook}.html"
-            known = path.is_file() and path.read_bytes() == page
-            if not known:
-                replace(path, page)
-            rows.append((student, "as before" if known else "written"))
+            rows.append((student, _write(course, gradebook, assignment, student, roster)))
             progress(student)
     return rows
+
+
+def _write(course, gradebook, assignment, student, roster) -> str:
+    """Write one student's page, and say what was done."""
+    path = course.feedback(student, assignment.id) / f"{assignment.notebook}.html"
+    try:
+        page = _page(course, gradebook, assignment, student, roster).encode("utf-8", "replace")
+        if path.is_file() and path.read_bytes() == page:
+            return "as before"
+        replace(path, page)
+    except GradingError as why:
+        return f"failed: {why}"
+    except OSError as error:
+        return f"failed: {in_words(error)}"
+    except Exception as error:  # a file that is damaged may be damaged in any way
+        return (
+            f"failed: the graded notebook cannot be read ({type(error).__name__}); remove "
+            f"{course.autograded(student, assignment.id)} and grade again"
+        )
+    return "written"
 
 
 def _page(course, gradebook, assignment, student, roster) -> str:
     folder = course.autograded(student, assignment.id)
     reason = folder / REASON
+    notes = reason.read_text(encoding="utf-8", errors="replace") if reason.is_file() else ""
     tasks = parts_of(course, gradebook, assignment, student)
     parts = [part for task in tasks for part in task.parts]
     waiting = any(part.score is None for part in parts)
@@ -119,7 +137,7 @@ def _page(course, gradebook, assignment, student, roster) -> str:
         not_run=was_not_run(nbformat.read(folder / assignment.file, as_version=4)),
         homework=_title(assignment),
         name=roster.get(student, {}).get("name", student),
-        notes=reason.read_text(encoding="utf-8").strip() if reason.is_file() else "",
+        notes=notes.strip(),
         tasks=tasks,
         waiting=waiting,
         score=sum(part.score or 0 for part in parts),

@@ -3,6 +3,7 @@
 import csv
 import os
 import re
+import shutil
 import sys
 import time
 import zipfile
@@ -277,3 +278,59 @@ def test_nbgrader_shows_the_sentence_alone(term):
     (error,) = cells["hessian_vector-visible"].outputs
     assert error.ename == NotRight.__name__
     assert error.traceback == [error.evalue] and error.evalue.startswith("✗ hessian_vector: this")
+
+
+# ------------------------------------------------------------------ damage
+
+DAMAGE = {
+    "empty": lambda path: path.write_bytes(b""),
+    "garbage": lambda path: path.write_bytes(b"\xff\xfe\x00\x81 no text at all"),
+    "another kind": lambda path: path.write_bytes(b'{"cells": 5, "digest": [], "late": {}}'),
+    "list": lambda path: path.write_bytes(b"[[[]]]"),
+    "deep": lambda path: path.write_bytes(b"[" * 100_000),
+    "no cells": lambda path: path.write_bytes(b'{"cells": [{}], "nbformat": 4, "metadata": {}}'),
+    "folder": lambda path: path.mkdir(),
+    "link": lambda path: path.symlink_to("/nowhere/at/all"),
+    "lost": lambda path: None,
+}
+DAMAGED = {  # what may be damaged, and which commands look at it
+    "submitted/{}/hw02/hw02_numerical.ipynb": ["grade", "feedback", "export"],
+    "submitted/{}/hw02/timestamp.txt": ["grade", "feedback", "export"],
+    "submitted/{}/hw02/handed.json": ["grade", "feedback", "export"],
+    "autograded/{}/hw02/hw02_numerical.ipynb": ["feedback", "export"],
+    "autograded/{}/hw02/reason.txt": ["feedback", "export"],
+    "autograded/{}/hw02/timestamp.txt": ["feedback", "export"],
+    "feedback/{}/hw02/hw02_numerical.html": ["feedback", "export"],
+    "grading/hw02/{}.json": ["grade", "feedback", "export"],
+}
+
+
+@pytest.mark.parametrize("where", list(DAMAGED))
+def test_damaged_files_of_some_students_stop_nobody_else(term, where, tmp_path, capsys):
+    course = Course(tmp_path / "gradebook")
+    shutil.copytree(term.root, course.root, symlinks=True)
+    before = grades(course)
+    pages = {s: page_of(course, s).read_bytes() for s in POINTS if page_of(course, s).is_file()}
+    damaged = dict(zip(sorted(POINTS), DAMAGE.items()))
+    for student, (_, damage) in damaged.items():
+        path = course.root / where.format(student)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.unlink(missing_ok=True)
+        damage(path)
+    spared = [student for student in POINTS if student not in damaged]
+    for student in spared:
+        page_of(course, student).unlink()
+    for command in DAMAGED[where]:
+        assert run(course, command, "hw02") in (0, 1), command
+        assert "Traceback" not in capsys.readouterr().err
+    rows = grades(course)
+    assert rows.keys() == before.keys()
+    for student in spared:
+        assert rows[student] == before[student]
+        assert page_of(course, student).read_bytes() == pages[student]
+    for student in damaged:
+        assert rows[student]["hw02_status"] and rows[student]["id"] == student
+
+
+def page_of(course, student):
+    return course.feedback(student, "hw02") / f"{HW.notebook}.html"
