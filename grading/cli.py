@@ -174,7 +174,10 @@ def export(options: argparse.Namespace, course: Course) -> int:
         for row in rows
     ]
     show(["id", "name", *named, "total"], lines)
-    console.print("* points by hand are to come, ? not graded, – nothing handed in, 0! not run.")
+    console.print(
+        "* points by hand are to come, ? not graded, 0! not run, ! left aside: look at it,"
+    )
+    console.print("– nothing handed in, · not due yet.")
     console.print("Days late and all else are in the table that was written:")
     console.print(str(target), soft_wrap=True)
     return 0
@@ -184,6 +187,7 @@ def in_short(row: Mapping[str, str], homework: str) -> str:
     """How a homework stands, in a few letters: a term of them fits into a terminal."""
     points, status = row[f"{homework}_points"], row[f"{homework}_status"]
     signs = {"by hand": f"{points}*", "unreadable": "0!", "graded": points, "not graded": "?"}
+    signs |= {"left aside": "!", "not due": "·"}
     return signs.get(status, "–")
 
 

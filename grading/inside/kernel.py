@@ -8,6 +8,8 @@ Started by `grading.sandbox.provisioner`.
 
 from __future__ import annotations
 
+import contextlib
+import importlib
 import json
 import os
 from typing import Any
@@ -24,6 +26,7 @@ class InheritedKernelApp(IPKernelApp):
     """An IPython kernel that listens on sockets others have opened."""
 
     inherited: dict[int, int] = {}  # port → file descriptor
+    ahead: list[str] = []  # modules to import before the first cell comes
 
     def _try_bind_socket(self, s, port):
         s.setsockopt(zmq.USE_FD, self.inherited[port])
@@ -42,6 +45,12 @@ class InheritedKernelApp(IPKernelApp):
         png.for_type("matplotlib.figure.Figure", _as_png)
         png.pop = lambda kind, default=None: default
 
+    def init_gui_pylab(self):
+        super().init_gui_pylab()
+        for name in self.ahead:  # what is no module, or is not there, the cell itself will say
+            with contextlib.suppress(Exception):
+                importlib.import_module(name)
+
     def init_poller(self):
         """None: the sandbox ends with whoever started it, and its number means nothing here."""
 
@@ -56,6 +65,7 @@ def main() -> None:
     given = json.loads(os.environ.pop(rights.INSIDE))
     rights.begin(given["uid"], given["limits"])
     InheritedKernelApp.inherited = {int(port): fd for port, fd in given["ports"].items()}
+    InheritedKernelApp.ahead = given.get("imports", [])
     snapshots.PLACES = given["places"]
     connection = os.path.join(os.environ["HOME"], "connection.json")
     with open(connection, "w") as file:

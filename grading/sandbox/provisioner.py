@@ -71,6 +71,7 @@ class SandboxProvisioner(LocalProvisioner):
             "places": [s.fileno() for s in places],
             "limits": asdict(self.sandbox.limits) if self.protected else None,
             "uid": self.sandbox.uid if self.protected else None,
+            "imports": list(self.sandbox.imports),
         }
         sockets = [*ports.values(), *places]
         with filter_file() as rules:

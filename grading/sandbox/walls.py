@@ -14,8 +14,10 @@ import os
 import platform
 import random
 import shutil
+import socket
 import subprocess
 import sys
+import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -82,12 +84,14 @@ class Sandbox:
     env : environment variables; nothing of ours is inherited.
     limits : what it may use.
     uid : whom the processes run as; drawn where not given. Only root can choose, and must.
+    imports : modules that a kernel imports before it is asked for the first cell.
     """
 
     files: Mapping[str, str | Path] = field(default_factory=dict)
     env: Mapping[str, str] = field(default_factory=dict)
     limits: Limits = Limits()
     uid: int = field(default_factory=lambda: random.randrange(2**30, 2**31 - 2))
+    imports: Sequence[str] = ()
 
     def command(self, inner: Sequence[str], filter_fd: int) -> list[str]:
         """The bubblewrap command that runs `inner`; `filter_fd` holds `system_call_filter()`."""
@@ -147,9 +151,13 @@ def why_no_sandbox() -> str | None:
         return f"{why} {HOW}"
     if shutil.which("bwrap") is None:
         return f"bubblewrap is not installed. {HOW}"
-    with filter_file() as rules:
-        code = "import numpy; print(numpy.arange(3).sum())"
-        command = Sandbox().command([sys.executable, "-c", code], rules.fileno())
+    with (
+        filter_file() as rules,
+        tempfile.NamedTemporaryFile() as secret,
+        socket.create_server(("127.0.0.1", 0)) as server,
+    ):
+        outside = [secret.name, __file__, str(server.getsockname()[1])]
+        command = Sandbox().command([sys.executable, "-c", LOOK_OUT, *outside], rules.fileno())
         try:
             done = subprocess.run(
                 command,
@@ -163,13 +171,33 @@ def why_no_sandbox() -> str | None:
             )
         except subprocess.TimeoutExpired:
             return f"bubblewrap does not start: no answer within a minute. {HOW}"
-    if done.stdout.strip() == "3":
-        return None
+    told, _, seen = done.stdout.strip().partition(" ")
+    if told == "3":
+        return f"bubblewrap runs, but {seen} can be reached from inside. {HOW}" if seen else None
     said = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
     return (
         f"bubblewrap cannot make a sandbox here ({said}). In a container, allow it user "
         f"namespaces; on Ubuntu 24.04 and later, allow bwrap in AppArmor. {HOW}"
     )
+
+
+# Run inside: does NumPy work, and is what stands outside not there?
+LOOK_OUT = """
+import os, socket, sys
+import numpy
+*files, port = sys.argv[1:]
+seen = [path for path in files if os.path.exists(path)]
+try:
+    socket.create_connection(("127.0.0.1", int(port)), timeout=5)
+    seen.append("the network")
+except OSError:
+    pass
+if sum(name.isdigit() for name in os.listdir("/proc")) > 5:
+    seen.append("another process")
+if os.access("/usr", os.W_OK):
+    seen.append("the system, to write in it")
+print(numpy.arange(3).sum(), " and ".join(seen))
+"""
 
 
 def _system_paths() -> list[str]:

@@ -17,6 +17,7 @@ import tempfile
 import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
+from dataclasses import replace as replace_in
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
@@ -30,7 +31,7 @@ from grading.files import replace
 from grading.term.platforms import Upload
 from grading.term.roster import owner
 
-__all__ = ["Handed", "collect", "from_exchange"]
+__all__ = ["Handed", "collect", "from_exchange", "left_aside"]
 
 MB = 1024**2
 LARGEST = 100 * MB  # bytes of one file
@@ -38,6 +39,7 @@ OWN_FILES = 200  # in a student's own zip file, and
 OWN_TOTAL = 200 * MB  # bytes of them together
 KEPT_ASIDE = 10 * MB  # bytes of a file that is left aside and kept
 DEEPEST = 3  # zip files in zip files
+ASIDE = "left_aside.json"  # who handed in what could not be taken
 LONGEST_NAME = 60  # characters of a name in left_aside
 IGNORED = re.compile(r"(^|/)(\.[^/.][^/]*|__MACOSX|__pycache__|Thumbs\.db)(/|$)")
 BROKEN = (zipfile.BadZipFile, NotImplementedError, RuntimeError, ValueError, EOFError, OSError)
@@ -97,9 +99,37 @@ def collect(
         for file in _files(place):
             progress(str(file.path))
             log.append(desk.take(file))
+    log = _for_the_same(log)
     text = json.dumps([asdict(one) for one in log], indent=1)  # ASCII: names may be no UTF-8
     replace(course.root / "collected" / "last.json", text)
+    _remember_aside(course, log)
     return log
+
+
+def _for_the_same(log: list[Handed]) -> list[Handed]:
+    """Where all that was told is of one homework, the rest of the same upload is, too."""
+    known = {one.homework for one in log if one.homework}
+    if len(known) != 1:
+        return log
+    return [replace_in(one, homework=one.homework or next(iter(known))) for one in log]
+
+
+def _remember_aside(course: Course, log: list[Handed]) -> None:
+    """Add to what is known of files that were left aside: who handed in something, for what."""
+    path = course.root / "collected" / ASIDE
+    known = left_aside(course)
+    new = {(one.student, one.homework) for one in log if one.status == "left aside" and one.student}
+    if not new <= known:
+        replace(path, json.dumps(sorted(known | new), indent=1) + "\n")
+
+
+def left_aside(course: Course) -> set[tuple[str, str]]:
+    """(student, homework) of all files that were left aside; "" where the homework is unknown."""
+    try:
+        found = json.loads((course.root / "collected" / ASIDE).read_text(encoding="utf-8"))
+        return {(str(student), str(homework)) for student, homework in found}
+    except (OSError, ValueError, TypeError):
+        return set()
 
 
 def from_exchange(course: Course, assignments: list[Assignment]) -> list[tuple[str, str]]:
@@ -129,7 +159,7 @@ class _Desk:
         shown = _printable(str(file.path))
         try:
             return self._take(file, shown)
-        except (OSError, ValueError, RecursionError) as error:
+        except Exception as error:  # a stranger's file: nobody knows what it may be
             return Handed(shown, "", "", "", "left aside", f"it cannot be taken: {error}"[:200])
 
     def _take(self, file: _File, shown: str) -> Handed:
@@ -192,9 +222,10 @@ class _Attempts:
         self.folder = course.root / "collected" / "attempts" / student / homework
         self.list = self.folder / "attempts.json"
         try:
-            self.known: dict[str, dict[str, Any]] = json.loads(self.list.read_text("utf-8"))
+            found = json.loads(self.list.read_text("utf-8"))
         except (OSError, ValueError):
-            self.known = {}
+            found = None
+        self.known: dict[str, dict[str, Any]] = found if isinstance(found, dict) else {}
 
     def add(self, file: _File, content: bytes, upload: Upload, assignment: Assignment) -> str:
         """Write an attempt down; its name. Downloaded again it is the same."""

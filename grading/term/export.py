@@ -25,6 +25,7 @@ from grading.course import (
     Roster,
     was_not_run,
 )
+from grading.term.collect import left_aside
 
 __all__ = ["COLUMNS", "days_late", "export", "to_csv"]
 
@@ -34,19 +35,21 @@ COLUMNS = ("points", "of", "days_late", "status")  # for each homework
 def export(course: Course, assignments: list[Assignment], roster: Roster) -> list[dict[str, str]]:
     """A row for each student: id, name, for each homework its `COLUMNS`, and the total.
 
-    Status is one of: missing (nothing was handed in), not graded (collected only), by hand (the
-    part that is graded by hand is waiting), unreadable (what was handed in cannot be run: 0),
-    graded. Who handed in but is not in the roster comes last, and the name says so.
+    Status is one of: missing (nothing was handed in), left aside (only what is no notebook, or
+    could not be told apart: see `collected/left_aside`), not due (nothing yet, and there is time),
+    not graded (collected only), by hand (the part that is graded by hand is waiting), unreadable
+    (what was handed in cannot be run: 0), graded. Who handed in but is not in the roster comes
+    last, and the name says so.
     """
     strangers = sorted({s for a in assignments for s in course.submissions(a.id)} - set(roster))
     names = {student: line["name"] for student, line in roster.items()}
     names |= dict.fromkeys(strangers, "(not in the roster)")
-    rows = []
+    rows, aside = [], left_aside(course)
     with closing(Gradebook(course.gradebook, COURSE)) as gradebook:
         for student, name in names.items():
             row, total = {"id": student, "name": name}, 0.0
             for assignment in assignments:
-                cells = _cells(course, gradebook, assignment, student)
+                cells = _cells(course, gradebook, assignment, student, aside)
                 row |= {f"{assignment.id}_{column}": cells.get(column, "") for column in COLUMNS}
                 total += float(cells.get("points") or 0)
             rows.append({**row, "total": f"{total:g}"})
@@ -73,9 +76,13 @@ def days_late(handed_in: datetime, due: datetime | None, extra: float = 0) -> in
     return max(0, math.ceil(late / timedelta(days=1)))
 
 
-def _cells(course, gradebook, assignment, student) -> dict[str, str]:
+def _cells(course, gradebook, assignment, student, aside) -> dict[str, str]:
     if not course.submitted(student, assignment.id).is_dir():
-        return {"status": "missing"}
+        if {(student, assignment.id), (student, "")} & aside:
+            return {"status": "left aside"}
+        due, extra = _due(course, assignment, student)
+        early = due is not None and datetime.now(UTC) < due + timedelta(days=extra)
+        return {"status": "not due" if early else "missing"}
     late = {"days_late": _days(course, assignment, student)}
     try:
         found = gradebook.find_submission_notebook(assignment.notebook, assignment.id, student)
@@ -96,11 +103,16 @@ def _is_unreadable(course: Course, assignment: Assignment, student: str) -> bool
         return False
 
 
+def _due(course: Course, assignment: Assignment, student: str) -> tuple[datetime | None, float]:
+    """When a homework is due, and the days granted to one student in addition."""
+    due = course.settings.get("due", {}).get(assignment.id)
+    return due, course.settings.get("extra_days", {}).get(f"{student} {assignment.id}", 0)
+
+
 def _days(course: Course, assignment: Assignment, student: str) -> str:
     """Days late as a number; "late" where the platform tells no more, "unknown" where nothing."""
     folder = course.submitted(student, assignment.id)
-    due = course.settings.get("due", {}).get(assignment.id)
-    extra = course.settings.get("extra_days", {}).get(f"{student} {assignment.id}", 0)
+    due, extra = _due(course, assignment, student)
     try:
         text = (folder / TIMESTAMP).read_text(encoding="utf-8").strip()
         return str(days_late(parse_utc(text).replace(tzinfo=UTC), due, extra))

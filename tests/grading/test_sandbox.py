@@ -179,6 +179,21 @@ def test_without_a_sandbox_nothing_runs_and_the_way_to_one_is_shown(no_bubblewra
         sandboxed_kernel(tmp_path, sandbox=Sandbox())
 
 
+def test_a_sandbox_without_walls_is_noticed(monkeypatch, tmp_path):
+    """A bubblewrap that starts a program and hides nothing, as another of that name might."""
+    fake = tmp_path / "bwrap"
+    fake.write_text('#!/bin/sh\nwhile [ "$1" != "--" ]; do shift; done\nshift\nexec "$@"\n')
+    fake.chmod(0o755)
+    which = shutil.which
+    monkeypatch.setattr(shutil, "which", lambda name: str(fake) if name == "bwrap" else which(name))
+    why_no_sandbox.cache_clear()
+    said = why_no_sandbox()
+    why_no_sandbox.cache_clear()
+    for word in ("walls.py", tempfile.gettempdir(), "the network", "another process"):
+        assert word in said
+    assert "--unprotected" in said
+
+
 @pytest.mark.parametrize(
     "system, machine, word",
     [

@@ -41,7 +41,8 @@ s09,Ida Corrupt,ida@uni.example
 s10,Jan Late,jan@uni.example
 s11,김 민수,kim@uni.example
 s12,Leo <b>Bold</b>,leo@uni.example
-s13,Mia Missing,mia@uni.example
+s13,Mia Document,mia@uni.example
+s14,Ned Nothing,ned@uni.example
 """
 
 FORWARD = """def hessian_vector(gradient, x, v, h):
@@ -169,9 +170,22 @@ def test_the_table_of_grades_is_exactly_what_was_earned(term):
         "s09": ("0", "unknown", "unreadable"),
         "s10": ("70", "2", "by hand"),
         "s11": ("14", "0", "graded"),
-        "s13": ("", "", "missing"),
+        "s13": ("", "", "left aside"),  # a .docx is no notebook, and not nothing
+        "s14": ("", "", "missing"),
     }
     assert table == expected
+
+
+def test_what_is_not_due_yet_is_not_missing(term, tmp_path):
+    course = Course(tmp_path / "gradebook")
+    shutil.copytree(term.root, course.root, symlinks=True)
+    settings = course.root / "grading.toml"
+    early = settings.read_text().replace(DUE, "2999-01-01T00:00:00+00:00")
+    settings.write_text(early)
+    assert run(course, "export", "hw02") == 0
+    status = {student: row["hw02_status"] for student, row in grades(course).items()}
+    assert status["s14"] == "not due" and status["s13"] == "left aside"
+    assert status["s01"] == "by hand"
 
 
 @pytest.mark.parametrize(
