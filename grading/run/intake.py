@@ -217,33 +217,34 @@ def _in_order(originals, cells, notes) -> list[tuple[Any, Any]]:
             if _is_theirs(originals[index]) or cell["type"] != "code":
                 continue
         if cell["source"].strip() and (index is None or _changed(originals[index], cell)):
-            found.append(((position, 0, 0), (None, cell)))
+            rank = 0 if index is None else 1 if is_setup(originals[index]) else -1
+            found.append(((position, rank, 0), (None, cell)))
     free = any(index not in chosen for index, cell in enumerate(cells) if cell["source"].strip())
+    places = _places(originals, placed)
     for index, original in enumerate(originals):
         answer = cells[placed[index]] if index in placed and _is_theirs(original) else None
         if answer is None and is_answer(original) and free:
             answer = _unfound(original)
-        found.append((_place(originals, placed, index), (original, answer)))
+        found.append((places[index], (original, answer)))
     return [item for _, item in sorted(found, key=lambda each: each[0])]
 
 
-def _place(originals, placed: dict[int, int], index: int) -> tuple[float, int, int]:
-    """Where a cell of the master's goes: a position in the student's notebook, and a rank there."""
-    answers = {i: p for i, p in placed.items() if is_answer(originals[i])}
-    before = [p for i, p in answers.items() if i < index]
-    behind = [p for i, p in answers.items() if i > index]
-    position: float | None = placed.get(index)
-    if is_setup(originals[index]):
-        if position is None:
-            position = max([p for i, p in placed.items() if i < index], default=-1)
-        return min([position, *behind]), -1 if index in placed else 1, index
-    if position is None:  # behind all that the student has there
-        position = min([p for i, p in placed.items() if i > index], default=math.inf)
-        position = max([position, *(p + 0.5 for p in before)])
-        return position, -1, index
-    if is_test(originals[index]):
-        return max([position, *before]), 1, index
-    return position, 0, index
+def _places(originals, placed: dict[int, int]) -> list[tuple[float, int, int]]:
+    """Where each cell of the master's goes: a position in the student's notebook, and a rank there.
+
+    One that is missing goes before the next that is there, behind all of the student's between.
+    """
+    keys: list[tuple[float, int]] = []
+    for index in range(len(originals)):
+        later = (p for i, p in placed.items() if i > index)
+        keys.append((placed[index], 0) if index in placed else (min(later, default=math.inf), -1))
+    answers = {i: keys[i] for i, original in enumerate(originals) if is_answer(original)}
+    for index, original in enumerate(originals):
+        if is_setup(original):
+            keys[index] = min([keys[index], *(key for i, key in answers.items() if i > index)])
+        elif is_test(original):
+            keys[index] = max([keys[index], *(key for i, key in answers.items() if i < index)])
+    return [(*key, index) for index, key in enumerate(keys)]
 
 
 def _unfound(original: dict[str, Any]) -> dict[str, str]:
