@@ -6,7 +6,7 @@ lesson 02 is about them; later lessons check their own gradients with `check_gra
 Four schemes estimate f'(x) from values of f near x:
 
 =========  ==============================  ===================  ========================
-scheme     formula                         error, h -> 0        evaluations of n partials
+scheme     formula                         error, h -> 0        evaluations for n (*)
 =========  ==============================  ===================  ========================
 forward    (f(x + h) - f(x)) / h           O(h)                 n + 1
 backward   (f(x) - f(x - h)) / h           O(h)                 n + 1
@@ -14,9 +14,12 @@ central    (f(x + h) - f(x - h)) / (2 h)   O(h^2)               2 n
 complex    Im f(x + i h) / h               O(h^2), no rounding  n
 =========  ==============================  ===================  ========================
 
+(*) One more checks f; for "complex" five to nine more do.
+
 Two promises hold everywhere: f gets copies, never the caller's own array, and a function that
-cannot be differentiated this way (it changes its argument, forgets `return`, adds up the wrong
-axis, ...) is an error that says so, not a wrong number.
+cannot be differentiated this way is an error that says so, not a wrong number: it changes its
+argument, forgets `return`, adds up the wrong axis, mixes elements or rows, is random, answers in
+fewer digits than its argument has, or is another function for complex numbers.
 """
 
 from __future__ import annotations
@@ -127,7 +130,7 @@ def derivative(
     """
     who = "derivative(f, x)"
     one_of(who, "scheme", scheme, SCHEMES)
-    x = _checked_point(f, x, who)
+    given, x = x, _checked_point(f, x, who)
     h = _checked_step(h, x, scheme, who)
     hint = (
         "; derivative needs an elementwise f. For a function with one value for all of x, "
@@ -141,9 +144,26 @@ def derivative(
         return result
 
     if scheme == "complex":
-        return (value(x + 1j * h).imag / h)[()]
+        result = value(x + 1j * h)
+        tiny = _checked_step(None, x, scheme, who)
+        there = value(x + 1j * tiny)
+        _refuse_another(
+            lambda t: value(x + t * np.ones_like(x)), there.real, there.imag / tiny, x, who
+        )
+        return (result.imag / h)[()]
     upper, lower = _nodes(x, h, scheme, who)
-    return ((value(upper) - value(lower)) / (upper - lower))[()]
+    above, below = value(upper), value(lower)
+    every_other = np.arange(x.size).reshape(x.shape) % 2 == 0
+    mixed = value(np.where(every_other, upper, lower))
+    if not _same(mixed, np.where(every_other, above, below), x.dtype):
+        _refuse_chance(value(upper), above, x, who)
+        raise ValueError(
+            f"{who}: f mixes elements: what it returns for one changes when another is nudged{hint}"
+        )
+    _refuse_few_digits(np.stack([upper, lower]), np.stack([above, below]), who)
+    _refuse_outside(f, given, above - below, who)
+    _refuse_jump(value, x, upper, lower, above, below, who)
+    return ((above - below) / (upper - lower))[()]
 
 
 def gradient(
@@ -191,7 +211,7 @@ def gradient(
     """
     who = "gradient(f, x)"
     one_of(who, "scheme", scheme, SCHEMES)
-    x = _checked_point(f, x, who)
+    given, x = x, _checked_point(f, x, who)
     h = _checked_step(h, x, scheme, who)
     points = _points(x, batched, who)
     size = points.shape[-1]
@@ -204,6 +224,7 @@ def gradient(
             f, x, coordinates[:, None], (centre + 1j * step)[:, None], batched, max_bytes, who
         )
         partials = values.imag / step
+        _refuse_another_along(f, x, batched, max_bytes, who)
     else:
         upper, lower = _nodes(centre, step, scheme, who)
         # f(x) itself is needed once only: "coordinate 0 is replaced by its own value".
@@ -214,6 +235,8 @@ def gradient(
             f, x, columns[:, None], np.concatenate([plus, minus])[:, None], batched, max_bytes, who
         )
         partials = (values[: len(plus)] - values[len(plus) :]) / (upper - lower)
+        _refuse_few_digits(np.concatenate([plus, minus]), values, who)
+        _refuse_outside(f, given, values - values[:1], who)
     return np.moveaxis(partials, 0, -1).reshape(x.shape)[()]
 
 
@@ -243,7 +266,7 @@ def hessian(
         as for `gradient`.
     """
     who = "hessian(f, x)"
-    x = _checked_point(f, x, who)
+    given, x = x, _checked_point(f, x, who)
     h = _checked_step(h, x, "second", who)
     points = _points(x, batched, who)
     size = points.shape[-1]
@@ -264,6 +287,8 @@ def hessian(
     )
     columns = np.tile(np.stack([i, j], axis=1), (4, 1))
     values = _values(f, x, columns, shifted, batched, _BLOCK_BYTES, who)
+    _refuse_few_digits(shifted, values, who)
+    _refuse_outside(f, given, values - values[:1], who)
     pp, pm, mp, mm = values.reshape(4, len(i), *values.shape[1:])
     second = np.moveaxis((pp - pm - mp + mm) / (4 * step[i] * step[j]), 0, -1)
 
@@ -307,7 +332,7 @@ def directional_derivative(
     """
     who = "directional_derivative(f, x, direction)"
     one_of(who, "scheme", scheme, SCHEMES)
-    x = _checked_point(f, x, who)
+    given, x = x, _checked_point(f, x, who)
     along = np.asarray(direction)
     if along.shape != x.shape:
         raise ValueError(
@@ -319,8 +344,14 @@ def directional_derivative(
             f"{who}: direction must have finite real numbers, not all zero, got {_brief(direction)}"
         )
     along = along.astype(x.dtype)
+    with np.errstate(over="ignore", divide="ignore"):
+        scale = max(1, np.max(np.abs(x))) / np.max(np.abs(along), initial=0.0)
+    if not np.isfinite(scale):
+        raise ValueError(
+            f"{who}: direction is so short ({_brief(direction)}) that no step along it can be "
+            "told from none; make it a unit vector"
+        )
     if h is None:
-        scale = max(1, np.max(np.abs(x))) / np.max(np.abs(along))
         h = default_step(scheme, x.dtype) * scale
     step = _checked_step(h, np.zeros((), x.dtype), scheme, who)
     if scheme != "complex" and np.array_equal(x + step * along, x):
@@ -334,9 +365,21 @@ def directional_derivative(
         return result
 
     if scheme == "complex":
-        return (along_the_line(1j * step).imag / step)[()]
+        result = along_the_line(1j * step)
+        unit = 1 / np.max(np.abs(along))
+        tiny = default_step(scheme, x.dtype) * unit
+        there = along_the_line(1j * tiny)
+        _refuse_another(
+            lambda t: along_the_line(t * unit), there.real, there.imag / tiny * unit, x, who
+        )
+        return (result.imag / step)[()]
     upper, lower = _nodes(np.zeros((), x.dtype), step, scheme, who)
-    return ((along_the_line(upper) - along_the_line(lower)) / (upper - lower))[()]
+    above, below = along_the_line(upper), along_the_line(lower)
+    _refuse_chance(along_the_line(upper), above, x, who)
+    nudged = np.stack([x + upper * along, x + lower * along])
+    _refuse_few_digits(nudged, np.stack([above, below]), who)
+    _refuse_outside(f, given, above - below, who)
+    return ((above - below) / (upper - lower))[()]
 
 
 @dataclass(frozen=True)
@@ -403,8 +446,8 @@ def check_gradient(
     x
         float64 numbers of any shape.
     directions
-        None compares every partial derivative: 2 x.size + 1 evaluations. A number k compares the
-        slopes along k random directions of length 1 instead: 2 k + 1 evaluations, however large x
+        None compares every partial derivative: 2 x.size + 2 evaluations. A number k compares the
+        slopes along k random directions of length 1 instead: 3 k + 1 evaluations, however large x
         is.
     rng
         where the random directions come from; `np.random.default_rng(0)` if not given.
@@ -422,7 +465,7 @@ def check_gradient(
         as for `gradient`; rng is no generator, directions no whole number.
     """
     who = "check_gradient(f, grad, x)"
-    x = _checked_point(f, x, who)
+    given, x = x, _checked_point(f, x, who)
     if x.dtype == np.float32:
         raise TypeError(f"{who}: x is float32: {_TOO_FEW_DIGITS}")
     analytic = _derived(grad, x, who)
@@ -439,6 +482,7 @@ def check_gradient(
         analytic = np.sum(vectors * analytic, axis=tuple(range(1, vectors.ndim)))
         step = default_step("central", x.dtype) * max(1.0, float(np.max(np.abs(x))))
 
+    _refuse_outside(f, given, numerical, who)
     noise = 2 * np.finfo(x.dtype).eps * np.abs(here) / step
     scale = np.maximum(np.maximum(np.abs(analytic), np.abs(numerical)), noise / threshold)
     difference = np.abs(analytic - numerical)
@@ -524,6 +568,21 @@ def _values(
             )
         unchanged = np.array_equal(copies[places], new)
         _refuse_mutation(unchanged and np.count_nonzero(copies != old) == replaced, who)
+        if not results and not np.iscomplexobj(result):  # one of them by itself, once
+            middle = len(copies) // 2
+            one = copies[middle].reshape(-1, x.shape[-1])[:1].copy() if batched else None
+            alone = copies[middle].reshape(x.shape)[()] if one is None else one
+            shape = () if one is None else (1,)
+            there = result[middle].reshape(-1)[:1].reshape(shape)
+            again = _call(f, alone.copy(), shape, who, "")
+            if not _same(again, there, x.dtype):
+                _refuse_chance(_call(f, alone.copy(), shape, who, ""), again, x, who)
+                if batched:
+                    raise ValueError(
+                        f"{who}: with batched=True f mixes the points of a batch: what it returns "
+                        "for one of them depends on the others; sum and average over axis=-1 alone"
+                    )
+                _refuse_chance(again, there, x, who)
         results.append(result)
     return np.concatenate(results)
 
@@ -578,6 +637,12 @@ def _call(
             "derivative, was dropped. np.abs, .real and float() do that; rewrite "
             'them or use scheme="central"'
         )
+    if values.dtype.kind in "fc" and np.finfo(values.dtype).eps > np.finfo(point.dtype).eps:
+        raise TypeError(
+            f"{who}: f answers in {values.dtype} to {point.dtype} numbers, so that a difference "
+            "keeps few digits or none; compute in the argument's precision (model.double() in "
+            "PyTorch), or pass x in f's"
+        )
     if not complex_step and values.dtype.kind == "c":
         raise TypeError(
             f"{who}: f returned complex numbers for real x; differences need a real "
@@ -593,6 +658,152 @@ def _refuse_mutation(unchanged: bool, who: str) -> None:
             "time it is called with the same array; write x = x + 1, not x += 1, "
             "and copy before x[i] = ..."
         )
+
+
+def _same(a: np.ndarray, b: np.ndarray, dtype: np.dtype) -> bool:
+    """Equal but for rounding, which no difference of default step would see."""
+    a, b = np.asarray(a), np.asarray(b)
+    finite = np.isfinite(b)
+    size = max(1.0, float(np.max(np.abs(b), initial=0.0, where=finite)))
+    room = np.finfo(dtype).eps ** 0.75 * size
+    with np.errstate(invalid="ignore"):
+        return bool(np.all((a == b) | (np.isnan(a) & np.isnan(b)) | (np.abs(a - b) <= room)))
+
+
+def _refuse_chance(again: np.ndarray, before: np.ndarray, x: np.ndarray, who: str) -> None:
+    """Refuse an f that gives two values at one point."""
+    if _same(again, before, x.dtype):
+        return
+    first, second = (np.asarray(value).reshape(-1) for value in (before, again))
+    worst = int(np.argmax(np.abs(np.nan_to_num(first - second))))
+    raise ValueError(
+        f"{who}: f gave {first[worst]:.6g} and then {second[worst]:.6g} at one point: it is no "
+        "function of its argument alone. Is it random (dropout, fresh noise), or does it count its "
+        "calls? Draw noise once, before, and call model.eval()"
+    )
+
+
+def _bits(values: np.ndarray) -> np.ndarray:
+    """How many binary digits each float64 has, from the first 1 to the last; 0 for 0."""
+    mantissas = np.abs(np.frexp(values)[0] * 2.0**53).astype(np.int64)
+    lowest = np.frexp((mantissas & -mantissas).astype(float))[1] - 1
+    return np.where(mantissas == 0, 0, 53 - lowest)
+
+
+def _refuse_few_digits(points: np.ndarray, values: np.ndarray, who: str) -> None:
+    """Refuse an f that computes in float32 inside: its float64 values end in zeros.
+
+    No other smooth function of points with many digits has values of 17 to 24 binary digits alone;
+    constants, counts and steps have fewer, or all.
+    """
+    if points.dtype != np.float64 or np.max(_bits(points)) <= 32:
+        return
+    values = values[np.isfinite(values)].astype(np.float64)
+    bits = _bits(values[values != np.round(values)])
+    if bits.size and 16 < np.max(bits) <= 24:
+        raise TypeError(
+            f"{who}: f's values have float32's digits only, as what `.item()` makes of a float32 "
+            "tensor, and a difference of two keeps three or four digits of them: compute in "
+            "float64 (model.double() in PyTorch)"
+        )
+
+
+def _refuse_jump(value, x, upper, lower, above, below, who: str) -> None:
+    """Refuse a point at which f jumps or has a hole: a difference across it says nothing."""
+    with np.errstate(all="ignore"):
+        across = np.abs(above - below)
+        large = across > 0.5 * np.maximum(np.abs(above), np.abs(below))
+        if not np.any(large):
+            return
+        here = value(x)
+        holes = large & ~np.isfinite(here)
+        if np.any(holes):
+            raise ValueError(
+                f"{who}: f has a hole at x = {x[holes].flat[0]:.6g}: there it is "
+                f"{here[holes].flat[0]}; a slope needs a point inside f's domain"
+            )
+        near = np.abs(value(x + (upper - x) / 16) - value(x + (lower - x) / 16))
+    jumps = large & (near > 0.5 * across)
+    if np.any(jumps):
+        raise ValueError(
+            f"{who}: f jumps at x = {x[jumps].flat[0]:.6g}, by {across[jumps].flat[0]:.3g} however "
+            "small the step: it has no slope there (where it is only steep, give a smaller h)"
+        )
+
+
+def _refuse_outside(f: Function, given: Any, differences: np.ndarray, who: str) -> None:
+    """Refuse an f that ignores its argument for the variable outside that x was given by."""
+    if not isinstance(given, np.ndarray | list) or np.any(differences):
+        return
+    code = getattr(f, "__code__", None)
+    if code is None:
+        return
+    space = getattr(f, "__globals__", {})
+    used = {name: space[name] for name in code.co_names if name in space}
+    cells = getattr(f, "__closure__", None) or ()
+    for name, cell in zip(code.co_freevars, cells):
+        try:
+            used[name] = cell.cell_contents
+        except ValueError:  # not assigned yet
+            continue
+    for name, value in used.items():
+        if value is given:
+            raise ValueError(
+                f"{who}: f does not use its argument but {name} from outside, which nobody nudges, "
+                "so that its value never changes; use the argument in its place"
+            )
+
+
+def _refuse_another(
+    line: Callable[[Any], np.ndarray], real: np.ndarray, slope: np.ndarray, x: np.ndarray, who: str
+) -> None:
+    """Refuse an f that is another function for complex numbers than for real ones.
+
+    ``line(t)`` is f at a distance of t from x (in the coordinate that moves most); `real` and
+    `slope` are what the complex step found there. Outside f's domain (a root of −1) the real part
+    is another. Where f takes a conjugate, the slope is: it has to agree, roughly, with one of
+    several plain differences (at a kink with that to one side).
+    """
+    with np.errstate(all="ignore"):
+        whole = line(0j)  # a real point, as a complex number
+        here = whole.real
+        _refuse_chance(line(0j).real, here, x, who)
+        if not _same(real, here, np.dtype(np.float32)) or np.any(whole.imag):
+            raise ValueError(
+                f'{who}: with scheme="complex" f is {_brief(whole)} at x itself, where a real '
+                "function has no value: x lies outside the domain of the real function"
+            )
+        eps = float(np.finfo(x.dtype).eps)
+        unit = np.maximum(1, np.abs(x)).max()
+        agrees = ~np.isfinite(here)
+        for h in np.array([eps ** (1 / 3), eps**0.5, eps ** (2 / 3)]) * unit:
+            above, below = line(h + 0j).real, line(-h + 0j).real
+            room = 0.02 * np.abs(slope) + 50 * eps * np.maximum(np.abs(here), eps) / h
+            for difference in ((above - below) / (2 * h), (above - here) / h, (here - below) / h):
+                agrees = agrees | (np.abs(difference - slope) <= room)
+            if np.all(agrees):
+                return
+    raise ValueError(
+        f'{who}: with scheme="complex" the slope comes out as {_brief(slope)}, but differences do '
+        "not say so: f is another function for complex numbers. np.conj, np.abs, np.vdot and .real "
+        'do that; rewrite them (x * x for abs(x)**2), or use scheme="central"'
+    )
+
+
+def _refuse_another_along(
+    f: Function, x: np.ndarray, batched: bool, max_bytes: int, who: str
+) -> None:
+    """`_refuse_another` along one direction, which every coordinate has a part in."""
+    rng = np.random.default_rng(0)
+    along = rng.uniform(0.5, 1, x.shape[-1:] if batched else x.shape)
+    along = np.broadcast_to(along, x.shape).astype(x.dtype)
+
+    def line(t: Any) -> np.ndarray:
+        return _call(f, (x + t * along)[()], x.shape[:-1] if batched else (), who, "")
+
+    tiny = default_step("complex", x.dtype) * np.maximum(1, np.abs(x)).max()
+    there = line(1j * tiny)
+    _refuse_another(line, there.real, there.imag / tiny, x, who)
 
 
 def _nodes(x: np.ndarray, h: np.ndarray, scheme: str, who: str) -> tuple[np.ndarray, np.ndarray]:
