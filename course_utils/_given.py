@@ -17,6 +17,7 @@ __all__ = [
     "NOT_NEGATIVE",
     "POSITIVE",
     "SHARE",
+    "array",
     "floats",
     "generator",
     "number",
@@ -46,22 +47,35 @@ def number(owner: str, name: str, value: Any, rule: Rule = FINITE) -> Any:
     return value
 
 
+def array(owner: str, name: str, value: Any) -> np.ndarray:
+    """What was given as an array. A mask would be dropped without a word, so it is refused."""
+    if isinstance(value, np.ma.MaskedArray) and np.ma.is_masked(value):
+        raise ValueError(
+            f"{owner}: {name} has {np.ma.count_masked(value)} masked entries, and nobody would "
+            f"leave them out; fill or drop them first: {name}.filled(0), {name}.compressed()"
+        )
+    given = np.asarray(value)
+    if given.dtype.isnative or given.dtype.kind not in "iufc":
+        return given
+    return given.astype(given.dtype.newbyteorder("="))  # of another machine's order of bytes
+
+
 def numbers(owner: str, name: str, value: Any, rule: Rule) -> Any:
     """A number or an array of numbers that `rule` allows: a float, or a read-only float64 array.
 
     With a Python float NumPy computes in float32 for float32 points, as PyTorch does; a 0-d
     float64 array would raise the whole formula to float64.
     """
-    array = np.asarray(value)
-    if array.dtype.kind not in "iuf":
+    given = array(owner, name, value)
+    if given.dtype.kind not in "iuf":
         raise TypeError(f"{owner}: {name} must be a number or an array of numbers, not {value!r}")
     words, allowed = rule
-    good = np.asarray(allowed(array))
+    good = np.asarray(allowed(given))
     if not good.all():
-        raise ValueError(f"{owner}: {name} must be {words}, but {name} = {array[~good].flat[0]}")
-    array = array.astype(np.float64)  # a copy
-    array.flags.writeable = False
-    return array if array.ndim else float(array)
+        raise ValueError(f"{owner}: {name} must be {words}, but {name} = {given[~good].flat[0]}")
+    given = given.astype(np.float64)  # a copy
+    given.flags.writeable = False
+    return given if given.ndim else float(given)
 
 
 def whole(owner: str, name: str, value: Any, least: int = 1) -> int:
@@ -74,29 +88,36 @@ def whole(owner: str, name: str, value: Any, least: int = 1) -> int:
 
 
 def wholes(name: str, value: Any, least: int = 0) -> np.ndarray:
-    """Counts of steps: a whole number or an array of them, each at least `least`."""
-    array = np.asarray(value)
-    if array.dtype.kind not in "iu":
+    """Counts of steps, each at least `least`: int64, in which no small type overflows."""
+    counts = array(name, "this", value)
+    if counts.dtype.kind not in "iu":
         raise TypeError(
             f"{name} counts steps and must be a whole number or an array of them "
-            f"(np.arange, not np.linspace), not {array.dtype}"
+            f"(np.arange, not np.linspace), not {counts.dtype}"
         )
-    if np.any(array < least):
-        raise ValueError(f"{name} must be at least {least}, but {name} = {array.min()}")
-    return array
+    if np.any(counts < least):
+        raise ValueError(f"{name} must be at least {least}, but {name} = {counts.min()}")
+    if np.any(counts > 2**62):
+        raise ValueError(f"{name} must be at most 2**62, but {name} = {counts.max()}")
+    return counts.astype(np.int64)
 
 
 def floats(owner: str, name: str, value: Any) -> np.ndarray:
     """An array of floats. Whole numbers are refused: they would round what is computed."""
-    array = np.asarray(value)
-    if array.dtype.kind in "iub":
+    given = array(owner, name, value)
+    if given.dtype.kind in "iub":
         raise TypeError(
-            f"{owner}: {name} has dtype {array.dtype}, which would round every step to a whole "
+            f"{owner}: {name} has dtype {given.dtype}, which would round every step to a whole "
             f"number; pass floats: np.asarray({name}, dtype=float), or write 3.0 for 3"
         )
-    if array.dtype.kind != "f":
-        raise TypeError(f"{owner}: {name} must be an array of floats, not of dtype {array.dtype}")
-    return array
+    if given.dtype.kind != "f":
+        raise TypeError(f"{owner}: {name} must be an array of floats, not of dtype {given.dtype}")
+    if given.dtype.itemsize < 4:
+        raise TypeError(
+            f"{owner}: {name} is {given.dtype}, which has three digits, no number above 65,504 and "
+            f"none for an ε of 1e-8; pass {name}.astype(np.float32), or float64"
+        )
+    return given
 
 
 def switch(owner: str, name: str, value: Any) -> bool:

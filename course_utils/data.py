@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
-from course_utils._given import generator, number, whole
+from course_utils._given import array, generator, number, whole
 
 __all__ = [
     "digits",
@@ -114,7 +114,7 @@ def split(
     test
         the share that is touched once, at the end; what remains is for training.
     """
-    X, y = np.asarray(X), np.asarray(y)
+    X, y = array("split", "X", X), array("split", "y", y)
     if X.ndim == 0 or y.ndim == 0 or len(X) != len(y):
         raise ValueError(
             f"split: X has shape {X.shape} and y has {y.shape}; the first axis of both must count "

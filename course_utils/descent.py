@@ -11,7 +11,8 @@ Lessons 04 and 05 use it, and all explorers of paths, from that of lesson 00 on.
 """
 
 from collections.abc import Callable
-from dataclasses import replace
+from copy import copy
+from dataclasses import is_dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -83,6 +84,11 @@ def descend(
                 f"descend: optimizer must be an optimizer such as SGD(lr=0.1), not {optimizer!r}"
             )
     whole("descend", "steps", steps, least=0)
+    if schedule is not None and not callable(schedule):
+        raise TypeError(
+            f"descend: schedule must be a schedule such as cosine({steps}), not {schedule!r}; "
+            "for another rate give the optimizer another lr"
+        )
     start = _start(start)
     noise = _noise(noise, rng)
 
@@ -98,7 +104,7 @@ def descend(
             if rng is not None:
                 g = g + (noise * rng.standard_normal(start.shape)).astype(x.dtype)
             now = optimizer if schedule is None else _at(optimizer, schedule(t))
-            x, state = now.step(x, g, state)
+            x, state = _stepped(now, x, g, state)
             x = np.where(np.all(np.abs(x) <= limit, axis=-1, keepdims=True), x, np.nan)
             if path is None:
                 path = np.empty((steps + 1, *x.shape), x.dtype)
@@ -163,8 +169,29 @@ def _gradient(gradient, x):
     return g.astype(x.dtype, copy=False)
 
 
+def _stepped(optimizer, x, g, state):
+    """One step of an optimizer, which may be a reader's own."""
+    try:
+        x, state = optimizer.step(x, g, state)
+    except ValueError as error:
+        if "read-only" not in str(error):
+            raise
+        raise ValueError(
+            "descend: the optimizer changes x in place, which is the path itself; "
+            "return a new x: x = x - lr * grad, not x -= …"
+        ) from None
+    except TypeError as error:
+        error.add_note("descend: an optimizer's step gives back the new x and the new memory")
+        raise
+    return np.asarray(x), state
+
+
 def _at(optimizer, factor):
     """The optimizer with its rate multiplied by `factor`, which broadcasts against points."""
     if not hasattr(optimizer, "lr"):
         raise TypeError(f"descend: a schedule needs an optimizer with lr, not {optimizer!r}")
-    return replace(optimizer, lr=optimizer.lr * factor)
+    if is_dataclass(optimizer):
+        return replace(optimizer, lr=optimizer.lr * factor)
+    now = copy(optimizer)  # a reader's own class
+    now.lr = optimizer.lr * factor
+    return now

@@ -31,7 +31,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
-from course_utils._given import generator, one_of, whole
+from course_utils._given import array, generator, one_of, whole
 
 __all__ = [
     "SCHEMES",
@@ -826,7 +826,7 @@ def _checked_point(f: Function, x: ArrayLike, who: str) -> np.ndarray:
             f"{who}: f is {type(f).__name__}, which cannot be called; pass the "
             "function itself, f, and not its value, f(x)"
         )
-    x = np.array(x)
+    x = np.array(array(who, "x", x))
     _real_dtype(x.dtype, who)
     if x.size == 0:
         raise ValueError(f"{who}: x is empty (shape {x.shape}); there is nothing to differentiate")

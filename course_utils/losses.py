@@ -18,18 +18,23 @@ always the last axis:
 "none"   an array: the loss of each entry or sample   of each one's own loss
 =======  ===========================================  =========================================
 
-A prediction may be any finite number, ±10⁴ and beyond: nothing overflows, no gradient is NaN.
-float32 in is float32 out. What has the wrong shape is refused, because NumPy would broadcast it
-to a wrong number without a word.
+A prediction may be any finite number, ±10⁴ and beyond: no gradient is NaN, and a loss is infinite
+only where it is too large to be written. A logit of −∞ rules a class out, as a mask does. float32
+in is float32 out. What has the wrong shape is refused, because NumPy would broadcast it to a wrong
+number without a word.
 
 Lesson 03 writes these losses out, and breaks naive ones with `sigmoid`, `softmax`, `log_softmax`
 and `logsumexp` beside them; lessons 04, 05, 07 and 08 train with them.
 """
 
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
 import numpy as np
 from numpy.typing import ArrayLike
 
-from course_utils._given import POSITIVE, number, one_of
+from course_utils._given import POSITIVE, array, number, one_of
 
 __all__ = [
     "mse",
@@ -51,11 +56,23 @@ _SMALLEST_SPREAD = float(np.float32(1e-12))  # PyTorch keeps it in single precis
 Loss = tuple[np.ndarray, np.ndarray]
 
 
+def _calm(function: Callable) -> Callable:
+    """What vanishes is 0 and what is too large is ∞, whatever a reader has told `np.seterr`."""
+
+    @wraps(function)
+    def calm(*given: Any, **more: Any) -> Any:
+        with np.errstate(under="ignore", over="ignore"):
+            return function(*given, **more)
+
+    return calm
+
+
 # ---------------------------------------------------------------------------------------------
 # Numbers: how far is the prediction from the target?
 # ---------------------------------------------------------------------------------------------
 
 
+@_calm
 def mse(prediction: ArrayLike, target: ArrayLike, *, reduction: str = "mean") -> Loss:
     """Squared error: e² with e = prediction − target. There is no ½, so the gradient is 2e.
 
@@ -77,10 +94,10 @@ def mse(prediction: ArrayLike, target: ArrayLike, *, reduction: str = "mean") ->
     """
     prediction, target = _pair("mse", prediction, target)
     e = prediction - target
-    with np.errstate(over="ignore"):
-        return _reduced("mse", e**2, 2 * e, reduction)
+    return _reduced("mse", e**2, 2 * e, reduction)
 
 
+@_calm
 def l1(prediction: ArrayLike, target: ArrayLike, *, reduction: str = "mean") -> Loss:
     """Absolute error: ``|e|`` with e = prediction − target, and sign(e) for its gradient.
 
@@ -92,6 +109,7 @@ def l1(prediction: ArrayLike, target: ArrayLike, *, reduction: str = "mean") -> 
     return _reduced("l1", np.abs(e), np.sign(e), reduction)
 
 
+@_calm
 def huber(
     prediction: ArrayLike, target: ArrayLike, *, delta: float = 1.0, reduction: str = "mean"
 ) -> Loss:
@@ -118,6 +136,7 @@ def huber(
 # ---------------------------------------------------------------------------------------------
 
 
+@_calm
 def bce(prediction: ArrayLike, target: ArrayLike, *, reduction: str = "mean") -> Loss:
     """Binary cross-entropy of probabilities p: −y log p − (1 − y) log(1 − p).
 
@@ -145,6 +164,7 @@ def bce(prediction: ArrayLike, target: ArrayLike, *, reduction: str = "mean") ->
     return _reduced("bce", y * if_yes + (1 - y) * if_no, grad, reduction)
 
 
+@_calm
 def bce_with_logits(logits: ArrayLike, target: ArrayLike, *, reduction: str = "mean") -> Loss:
     """`bce` of sigmoid(logits), computed without ever forming the probability.
 
@@ -171,6 +191,7 @@ def bce_with_logits(logits: ArrayLike, target: ArrayLike, *, reduction: str = "m
 # ---------------------------------------------------------------------------------------------
 
 
+@_calm
 def cross_entropy(logits: ArrayLike, target: ArrayLike, *, reduction: str = "mean") -> Loss:
     """Surprise at the right class, −log softmax(logits)[label]; the gradient is softmax − target.
 
@@ -186,17 +207,20 @@ def cross_entropy(logits: ArrayLike, target: ArrayLike, *, reduction: str = "mea
     Parameters
     ----------
     logits
-        floats of shape (..., C), C ≥ 2; the softmax happens in here: do not apply it before
+        floats of shape (..., C), C ≥ 2; the softmax happens in here: do not apply it before.
+        −∞ rules a class out (a mask); one in each row must be finite
     target
         the label of each sample, integers 0 … C − 1 of shape (...); or the probability of each
         class, numbers of shape (..., C) whose rows sum to 1 (to within 10⁻⁶)
     reduction
         "mean" (over the samples, whatever C), "sum" or "none"
     """
-    logits = _floats("cross_entropy", "logits", logits)
+    logits = _floats("cross_entropy", "logits", logits, masks=True)
     target = _class_probabilities(logits, target)
     surprise = -log_softmax(logits)
-    losses, grad = (target * surprise).sum(axis=-1), np.exp(-surprise) - target
+    # A share of 0 costs nothing, however surprising: 0 · ∞ would be NaN.
+    costs = np.multiply(target, surprise, out=np.zeros_like(surprise), where=target != 0)
+    losses, grad = costs.sum(axis=-1), np.exp(-surprise) - target
     return _reduced("cross_entropy", losses, grad, reduction)
 
 
@@ -205,6 +229,7 @@ def cross_entropy(logits: ArrayLike, target: ArrayLike, *, reduction: str = "mea
 # ---------------------------------------------------------------------------------------------
 
 
+@_calm
 def sigmoid(z: ArrayLike) -> np.ndarray:
     """1 / (1 + exp(−z)), element by element, for finite z of any shape and size.
 
@@ -215,6 +240,7 @@ def sigmoid(z: ArrayLike) -> np.ndarray:
     return (np.where(z >= 0, 1, small) / (1 + small))[()]
 
 
+@_calm
 def logsumexp(z: ArrayLike) -> np.ndarray:
     """log Σ exp(z) over the last axis, (..., C) → (...): a smooth maximum.
 
@@ -225,6 +251,7 @@ def logsumexp(z: ArrayLike) -> np.ndarray:
     return largest[..., 0] + np.log(np.exp(z - largest).sum(axis=-1))
 
 
+@_calm
 def log_softmax(z: ArrayLike) -> np.ndarray:
     """log softmax(z) = z − logsumexp(z) over the last axis, (..., C) → (..., C).
 
@@ -235,6 +262,7 @@ def log_softmax(z: ArrayLike) -> np.ndarray:
     return z - np.log(np.exp(z).sum(axis=-1, keepdims=True))
 
 
+@_calm
 def softmax(z: ArrayLike) -> np.ndarray:
     """exp(z) / Σ exp(z) over the last axis, (..., C) → (..., C): positive shares that sum to 1.
 
@@ -259,19 +287,25 @@ def _reduced(owner, losses, grad, reduction):
     return losses.mean(), (grad / losses.size)[()]
 
 
-def _finite(owner, name, values):
+def _finite(owner, name, values, masks=False):
     if values.size == 0:
         raise ValueError(f"{owner}: {name} is empty, of shape {values.shape}; nothing to average")
-    if not np.isfinite(values).all():
+    good = np.isfinite(values)
+    if masks and values.ndim:  # a mask: −∞, but not everywhere
+        allowed = (good | (values == -np.inf)).all() and good.any(axis=-1).all()
+        hint = "; −∞ may rule classes out, but not all of a row"
+    else:
+        allowed, hint = good.all(), ""
+    if not allowed:
         raise ValueError(
             f"{owner}: {name} has NaN or infinity; if it comes out of training, the run has "
-            "diverged: lower the learning rate"
+            f"diverged: lower the learning rate{hint}"
         )
 
 
-def _floats(owner, name, values):
+def _floats(owner, name, values, masks=False):
     """`values` as an array of float32 or float64, finite and not empty."""
-    values = np.asarray(values)
+    values = array(owner, name, values)
     if values.dtype.kind in "iub":
         raise TypeError(
             f"{owner}: {name} has dtype {values.dtype}, but its gradient is no whole number; "
@@ -279,22 +313,22 @@ def _floats(owner, name, values):
         )
     if values.dtype not in (np.float32, np.float64):
         raise TypeError(f"{owner}: {name} must be float32 or float64, not {values.dtype}")
-    _finite(owner, name, values)
+    _finite(owner, name, values, masks)
     return values
 
 
 def _numbers(owner, z, axis=False):
-    """`z` as finite floats, with a last axis if one is asked for; whole numbers are welcome."""
-    z = np.asarray(z)
-    z = _floats(owner, "z", z.astype(np.float64) if z.dtype.kind in "iub" else z)
+    """`z` as floats, with a last axis if one is asked for; whole numbers are welcome."""
+    z = array(owner, "z", z)
+    z = z.astype(np.float64) if z.dtype.kind in "iub" else z
     if axis and z.ndim == 0:
         raise ValueError(f"{owner}: z must have shape (..., C), one number for each class")
-    return z
+    return _floats(owner, "z", z, masks=axis)
 
 
 def _target(owner, target, dtype):
     """`target` as finite numbers of `dtype`."""
-    target = np.asarray(target)
+    target = array(owner, "target", target)
     if target.dtype.kind not in "iufb":
         raise TypeError(f"{owner}: target must be an array of numbers, not of {target.dtype}")
     with np.errstate(over="ignore"):
@@ -331,7 +365,8 @@ def _between_0_and_1(owner, name, values, hint=""):
 
 def _class_probabilities(logits, target):
     """The target of `cross_entropy`, checked, as probabilities of shape (..., C)."""
-    owner, shape, target = "cross_entropy", logits.shape, np.asarray(target)
+    owner, shape = "cross_entropy", logits.shape
+    target = array(owner, "target", target)
     if logits.ndim == 0 or shape[-1] < 2:
         raise ValueError(
             f"{owner}: logits must have shape (..., C) with C ≥ 2 classes, not {shape}; "

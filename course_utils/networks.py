@@ -18,14 +18,14 @@ import copy
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from functools import reduce
+from functools import reduce, wraps
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from course_utils._given import one_of, whole
+from course_utils._given import array, one_of, switch, whole
 from course_utils.data import minibatches
 
 __all__ = [
@@ -57,8 +57,20 @@ INITS: dict[str, Callable[[int, int], float]] = {
     "he": lambda n, m: math.sqrt(2 / n),  # He et al. (2015), equation 10
 }
 NORMS = ["none", "batch"]
+DTYPE = torch.float32  # whatever a reader has made PyTorch's default: results stay the same
 SLOPE_OF_LAYER_OUT = 0.1  # below this share of its steepest slope an activation is saturated
 SLOPE_OF_DEAD_UNIT = 0.001  # a unit that stays below this share for every sample is dead
+
+
+def with_slopes(function: Callable) -> Callable:
+    """Let a function take gradients, also where a reader has turned them off."""
+
+    @wraps(function)
+    def able(*given, **more):
+        with torch.inference_mode(False), torch.enable_grad():
+            return function(*given, **more)
+
+    return able
 
 
 # ------------------------------------------------------------------ the network
@@ -111,9 +123,10 @@ class BatchNorm(nn.Module):
 
     def __init__(self, shape: Sequence[int]):
         super().__init__()
-        self.gain, self.shift = nn.Parameter(torch.ones(shape)), nn.Parameter(torch.zeros(shape))
-        self.register_buffer("mean", torch.zeros(shape))
-        self.register_buffer("variance", torch.ones(shape))
+        zeros, ones = torch.zeros(shape, dtype=DTYPE), torch.ones(shape, dtype=DTYPE)
+        self.gain, self.shift = nn.Parameter(ones), nn.Parameter(zeros)
+        self.register_buffer("mean", zeros.clone())
+        self.register_buffer("variance", ones.clone())
 
     def forward(self, z: Tensor) -> Tensor:
         if self.training and z.shape[-2] == 1:
@@ -133,6 +146,7 @@ class BatchNorm(nn.Module):
         return out.view(columns.shape).movedim(0, -2)
 
 
+@with_slopes
 def mlp(
     depth: int,
     width: int = 32,
@@ -178,6 +192,7 @@ def mlp(
     """
     one_of("mlp", "activation", activation, ACTIVATIONS)
     one_of("mlp", "norm", norm, NORMS)
+    switch("mlp", "residual", residual)
     for name, value in {
         "depth": depth,
         "width": width,
@@ -200,7 +215,7 @@ def mlp(
         for name, number in zip(*np.broadcast_arrays(names, seeds))
     ]
     weights = stack[0] if alone else [torch.stack(layer) for layer in zip(*stack)]
-    biases = [torch.zeros(*weight.shape[:-2], weight.shape[-1]) for weight in weights]
+    biases = [torch.zeros(*w.shape[:-2], w.shape[-1], dtype=DTYPE) for w in weights]
     return MLP(weights, biases, activation, norm, residual, dropout)
 
 
@@ -208,11 +223,15 @@ def _first_weights(depth, width, init, seed, inputs, outputs):
     one_of("mlp", "init", init, INITS)
     random = torch.Generator().manual_seed(seed)
     sizes = [inputs] + [width] * depth
+
+    def drawn(n, m):
+        return torch.randn(n, m, generator=random, dtype=DTYPE)
+
     weights = [
-        INITS[init](n, m) * torch.randn(n, m, generator=random) + (0.1 if init == "equal" else 0.0)
+        INITS[init](n, m) * drawn(n, m) + (0.1 if init == "equal" else 0.0)
         for n, m in zip(sizes, sizes[1:])
     ]
-    last = torch.randn(width, outputs, generator=random) / math.sqrt(width)
+    last = drawn(width, outputs) / math.sqrt(width)
     return [*weights, torch.full_like(last, 0.1) if init == "equal" else last]
 
 
@@ -222,9 +241,16 @@ def _first_weights(depth, width, init, seed, inputs, outputs):
 def cross_entropy(logits: Tensor, y: Tensor) -> Tensor:
     """Mean cross-entropy of each run, shape ``(*runs,)``, from logits ``(*runs, N, classes)``.
 
-    Labels y have the shape (N,), or ``(*runs, N)`` where each run has its own.
+    Labels y have the shape (N,), or ``(*runs, N)`` where each run has its own. Raises ValueError
+    for a label that is no class: PyTorch would leave out the label −100 and still divide by N.
     """
     y = y.expand(logits.shape[:-1])
+    if y.numel() and (y.min() < 0 or y.max() >= logits.shape[-1]):
+        wrong = y[(y < 0) | (y >= logits.shape[-1])][0]
+        raise ValueError(
+            f"y has the label {wrong}, but {logits.shape[-1]} classes allow 0 to "
+            f"{logits.shape[-1] - 1}; drop the samples that have none"
+        )
     return functional.cross_entropy(
         logits.movedim(-1, 1) if logits.ndim > 2 else logits, y, reduction="none"
     ).mean(-1)
@@ -249,6 +275,7 @@ class History:
     val_accuracy: np.ndarray
 
 
+@with_slopes
 def train(
     model: nn.Module,
     X,
@@ -307,6 +334,10 @@ def train(
             f"rng=np.random.default_rng(SEED), not {rng!r}"
         )
     whole("train", "epochs", epochs, least=0)
+    if validation is not None and not (
+        isinstance(validation, tuple | list) and len(validation) == 2
+    ):
+        raise TypeError("train: validation must be a pair (X_val, y_val): features and labels")
     if clip is not None and not clip > 0:
         raise ValueError(f"train: clip is a length, above 0, not {clip}; None cuts nothing")
     X, y = samples(model, X, y)
@@ -338,14 +369,25 @@ def samples(model, X, y):
 
     Raises ValueError where they do not belong together.
     """
-    X = torch.as_tensor(X, dtype=next(model.parameters()).dtype)
-    y = torch.as_tensor(y)
+    X = torch.as_tensor(_readable("X", X))
+    if X.is_complex():
+        raise TypeError("X is complex, and its imaginary part would be dropped; pass X.real")
+    X = X.to(next(model.parameters()).dtype)
+    y = torch.as_tensor(_readable("y", y))
     if X.ndim < 2 or y.shape[-1:] != X.shape[-2:-1] or y.is_floating_point():
         raise ValueError(
             "X must be features (N, inputs) and y whole numbers (N,), the class of each; given "
             f"X {tuple(X.shape)} and y {tuple(y.shape)} of {y.dtype}"
         )
     return X, y.long()
+
+
+def _readable(name, values):
+    """Values that PyTorch takes without a word: in order, and not read-only."""
+    if isinstance(values, Tensor):
+        return values
+    values = array("samples", name, values)
+    return values if values.flags.writeable and values.flags.c_contiguous else values.copy()
 
 
 @torch.no_grad()
@@ -413,6 +455,7 @@ class XRay:
     loss: np.ndarray
 
 
+@with_slopes
 def xray(model: MLP, X, y, lr: float = 0.1) -> XRay:
     """Look into each hidden layer of `model` on the samples X (N, inputs), y (N,).
 

@@ -28,7 +28,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from course_utils._given import DECAY, FINITE, NOT_NEGATIVE, SHARE, floats, numbers, switch
+from course_utils._given import (
+    DECAY,
+    FINITE,
+    NOT_NEGATIVE,
+    SHARE,
+    array,
+    floats,
+    numbers,
+    switch,
+)
 
 __all__ = ["SGD", "Adagrad", "Adadelta", "RMSprop", "Adam", "AdamW"]
 
@@ -84,6 +93,7 @@ def rule(memory: Sequence[str], **checks: Any) -> Callable[[type], type]:
             return {"t": 0} | {name: _zeros(self, x) for name in memory}
 
         cls.__post_init__ = check
+        cls.memory = tuple(memory)
         cls.init = vars(cls).get("init", init)
         cls.step = _with_care(cls.step)
         return dataclass(frozen=True, eq=False)(cls)
@@ -115,7 +125,7 @@ def _with_care(step):
     @wraps(step)
     def checked(self, x: np.ndarray, grad: np.ndarray, state: dict) -> tuple[np.ndarray, dict]:
         owner = type(self).__name__
-        x, grad = floats(owner, "x", x), np.asarray(grad)
+        x, grad = floats(owner, "x", x), array(owner, "grad", grad)
         if grad.dtype.kind not in "iuf":
             raise TypeError(f"{owner}: grad must be an array of numbers, not {grad!r}")
         if grad.shape != x.shape:
@@ -123,14 +133,46 @@ def _with_care(step):
                 f"{owner}: grad has shape {grad.shape} but x has shape {x.shape}; "
                 "there must be one derivative for each entry of x"
             )
-        new_x, new_state = step(self, x, grad, state)
-        steps = new_state.pop("t")
-        # Arrays of hyperparameters are float64: compute with them, then round to x's dtype.
-        memory = {name: np.asarray(value, x.dtype) for name, value in new_state.items()}
-        return np.asarray(new_x, x.dtype), {"t": steps} | memory
+        _own_memory(self, x, state)
+        with np.errstate(under="ignore"):  # what vanishes is 0, whatever `np.seterr` was told
+            new_x, new_state = step(self, x, grad, state)
+            steps = new_state.pop("t")
+            # Arrays of hyperparameters are float64: compute with them, then round to x's dtype.
+            memory = {name: np.asarray(value, x.dtype) for name, value in new_state.items()}
+            return np.asarray(new_x, x.dtype), {"t": steps} | memory
 
     checked.__doc__ = "One step from x (..., n) along grad (..., n): the new x and the new memory."
     return checked
+
+
+def _own_memory(optimizer, x, state):
+    """Refuse a memory that is another optimizer's, or that of another x."""
+    owner, start = type(optimizer).__name__, "start with state = opt.init(x)"
+    if not isinstance(state, dict):
+        raise TypeError(f"{owner}: state must be the memory that `init` or `step` gave; {start}")
+    known = {"t", *optimizer.memory}
+    if state.keys() != known:
+        raise ValueError(
+            f"{owner}: this memory holds {', '.join(state)}, but {owner}'s has "
+            f"{', '.join(sorted(known))}: it is another optimizer's; {start}"
+        )
+    for name in optimizer.memory:
+        shape = np.shape(state[name])
+        if shape[-x.ndim :] != x.shape and not _grows(shape, x.shape):
+            raise ValueError(
+                f"{owner}: the memory {name} has shape {shape}, but x has {x.shape}: it is that of "
+                f"other parameters; {start}"
+            )
+
+
+def _grows(memory, x):
+    """Whether a memory is that of points which a grid of settings makes more of."""
+    if not memory or not x or memory[-1] != x[-1]:
+        return False
+    try:
+        return np.broadcast_shapes(memory, x) in (memory, x)
+    except ValueError:
+        return False
 
 
 # ---------------------------------------------------------------------------------------------

@@ -26,6 +26,11 @@ def _factor(owner, name, value):
     return np.asarray(numbers(owner, name, value, NOT_NEGATIVE))
 
 
+def _power(gamma, t):
+    with np.errstate(under="ignore", over="ignore"):  # what vanishes is 0
+        return gamma**t
+
+
 def constant() -> Schedule:
     """Factor 1 at every step."""
     return lambda t: np.ones(wholes("t", t).shape)
@@ -34,13 +39,13 @@ def constant() -> Schedule:
 def step(step_size: ArrayLike, gamma: ArrayLike = 0.1) -> Schedule:
     """Multiply the rate by `gamma` after every `step_size` steps: γ^⌊t / step_size⌋ (StepLR)."""
     step_size, gamma = wholes("step_size", step_size, 1), _factor("step", "gamma", gamma)
-    return lambda t: gamma ** (wholes("t", t) // step_size)
+    return lambda t: _power(gamma, wholes("t", t) // step_size)
 
 
 def exponential(gamma: ArrayLike) -> Schedule:
     """Multiply the rate by `gamma` after every step: γᵗ (ExponentialLR)."""
     gamma = _factor("exponential", "gamma", gamma)
-    return lambda t: gamma ** wholes("t", t)
+    return lambda t: _power(gamma, wholes("t", t))
 
 
 def cosine(T_max: ArrayLike, final: ArrayLike = 0.0) -> Schedule:

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from course_utils._given import whole
-from course_utils.networks import MLP, cross_entropy, samples
+from course_utils.networks import MLP, cross_entropy, samples, with_slopes
 
 __all__ = ["Sharpness", "top_eigenvalue", "rescaled"]
 
@@ -36,6 +36,7 @@ class Sharpness:
     error: np.ndarray
 
 
+@with_slopes
 def top_eigenvalue(model: nn.Module, X, y, *, iterations: int = 50, seed: int = 0) -> Sharpness:
     """The Hessian's eigenvalue of largest size, for the mean cross-entropy on X, y.
 
@@ -108,4 +109,12 @@ def rescaled(model: MLP, factor: float, layer: int = 0) -> MLP:
         result.weights[layer] *= factor
         result.biases[layer] *= factor
         result.weights[layer + 1] /= factor
+    changed = [result.weights[layer], result.biases[layer], result.weights[layer + 1]]
+    before = [model.weights[layer], model.biases[layer], model.weights[layer + 1]]
+    for new, old in zip(changed, before):
+        if not torch.isfinite(new).all() or bool(((new == 0) & (old != 0)).any()):
+            raise ValueError(
+                f"rescaled: factor = {factor:g} makes weights that {new.dtype} cannot hold, and "
+                "then the function would be another; take one nearer to 1"
+            )
     return result

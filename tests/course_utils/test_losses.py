@@ -320,8 +320,9 @@ def test_whole_number_predictions_are_refused_with_the_fix(loss):
 @pytest.mark.parametrize("loss", [*THEIRS, cross_entropy], ids=lambda loss: loss.__name__)
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
 def test_what_is_not_finite_is_refused(loss, bad):
+    masks = loss is cross_entropy and bad == -np.inf  # but not a whole row of them
     with pytest.raises(ValueError, match="has NaN or infinity.*learning rate"):
-        loss(np.array([[0.5, bad]]), np.array([[0.0, 1.0]]))
+        loss(np.array([[bad if masks else 0.5, bad]]), np.array([[0.0, 1.0]]))
     with pytest.raises(ValueError, match="target has NaN or infinity"):
         loss(np.array([[0.5, 0.5]]), np.array([[bad, 1.0]]))
 
