@@ -10,6 +10,9 @@ from __future__ import annotations
 import base64
 import html
 import io
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import cache, wraps
 from typing import Any
 
 import matplotlib as mpl
@@ -17,6 +20,7 @@ import numpy as np
 from cycler import cycler
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.font_manager import fontManager
 from PIL import Image
 
 __all__ = [
@@ -29,6 +33,8 @@ __all__ = [
     "STYLES",
     "Picture",
     "figure",
+    "in_own_style",
+    "own_style",
     "png",
     "use_style",
 ]
@@ -63,9 +69,44 @@ _STYLE: dict[Any, Any] = {
 }
 
 
+# Behind Matplotlib's own font, for letters that it has not: Korean, as the systems have it.
+_FONTS = ("Malgun Gothic", "Apple SD Gothic Neo", "Noto Sans CJK KR", "Noto Sans KR")
+_FONTS += ("NanumGothic", "NanumBarunGothic", "Noto Sans CJK JP", "Baekmuk Gulim", "UnDotum")
+
+
+@cache
+def _families() -> list[str]:
+    """The course's font, and those of the list that this machine has; others would be warned of."""
+    return ["DejaVu Sans", *(name for name in _FONTS if name in set(fontManager.get_font_names()))]
+
+
+def _style() -> dict[Any, Any]:
+    return {**_STYLE, "font.family": _families()}
+
+
 def use_style() -> None:
     """Give every figure of this notebook, the learner's own too, the course's look."""
-    mpl.rcParams.update(_STYLE)
+    mpl.rcParams.update(_style())
+
+
+@contextmanager
+def own_style() -> Iterator[None]:
+    """The course's look and Matplotlib's own defaults, whatever a reader has set."""
+    with mpl.rc_context():
+        mpl.rcdefaults()
+        mpl.rcParams.update(_style())
+        yield
+
+
+def in_own_style(function: Callable) -> Callable:
+    """A function that draws, in the course's look."""
+
+    @wraps(function)
+    def drawn(*given: Any, **more: Any) -> Any:
+        with own_style():
+            return function(*given, **more)
+
+    return drawn
 
 
 class Picture(Figure):
@@ -98,9 +139,9 @@ def figure(
 
     ``**axes`` goes to Matplotlib's `Figure.subplots`. Raises ValueError without alt text.
     """
-    if not alt.strip():
-        raise ValueError("figure: say in alt='…' what the figure shows")
-    with mpl.rc_context(_STYLE):
+    if not isinstance(alt, str) or not alt.strip():
+        raise ValueError(f"figure: say in alt='…' what the figure shows, in words; not {alt!r}")
+    with own_style():
         fig = Picture(figsize=(width, height))
         FigureCanvasAgg(fig)
         fig.alt = alt
@@ -115,7 +156,10 @@ def png(fig: Figure) -> bytes:
     """
     raw = io.BytesIO()
     # Left as large as it is: it is opened again at once, and knows its size in whole pixels.
-    fig.savefig(raw, format="png", dpi=CSS_DPI * PIXELS_PER_CSS, pil_kwargs={"compress_level": 0})
+    with own_style():
+        fig.savefig(
+            raw, format="png", dpi=CSS_DPI * PIXELS_PER_CSS, pil_kwargs={"compress_level": 0}
+        )
     pixels = Image.open(raw).convert("RGB")
     buffer = io.BytesIO()
     pixels.quantize(256, Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE).save(

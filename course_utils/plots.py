@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
+import matplotlib as mpl
 import numpy as np
 
 from course_utils.pictures import (
@@ -16,6 +18,7 @@ from course_utils.pictures import (
     STYLES,
     Picture,
     figure,
+    in_own_style,
     use_style,
 )
 from course_utils.uncertainty import confidence_interval
@@ -66,6 +69,7 @@ def arrow(x, y, dx, dy, head: float = 0.2):
     return xs, ys
 
 
+@in_own_style
 def contours(axes, function, bounds, *, power: float = 1.0, labels=("x₀", "x₁")):
     """Height lines of ``function((..., 2)) → (...)`` in the window `bounds` (2, 2).
 
@@ -73,11 +77,26 @@ def contours(axes, function, bounds, *, power: float = 1.0, labels=("x₀", "x�
     """
     (left, right), (low, high) = np.asarray(bounds, float)
     grid = np.stack(np.meshgrid(np.linspace(left, right, 161), np.linspace(low, high, 161)), -1)
-    z = function(grid)
+    with np.errstate(all="ignore"):  # a hole in its domain stays white
+        z = np.asarray(function(grid), float)
+    if z.shape != grid.shape[:-1]:
+        raise ValueError(
+            f"contours: the function gives shape {z.shape} for points of shape {grid.shape}, "
+            "expected one height for each point; does it use x[0] where x[..., 0] is meant?"
+        )
+    z = np.ma.masked_invalid(z)
+    if z.count() == 0:
+        raise ValueError(
+            "contours: the function has no finite value in the window "
+            f"{np.asarray(bounds).tolist()}"
+        )
     bottom, top = float(z.min()), float(z.max())
-    at = bottom + (top - bottom) * np.linspace(0, 1, 15) ** (1 / power)
-    axes.contourf(grid[..., 0], grid[..., 1], z, at, cmap=LAND, alpha=0.65)
-    axes.contour(grid[..., 0], grid[..., 1], z, at, colors="#7F97B2", linewidths=0.5)
+    if bottom < top:
+        at = bottom + (top - bottom) * np.linspace(0, 1, 15) ** (1 / power)
+        axes.contourf(grid[..., 0], grid[..., 1], z, at, cmap=LAND, alpha=0.65)
+        axes.contour(grid[..., 0], grid[..., 1], z, at, colors="#7F97B2", linewidths=0.5)
+    else:  # a plain has no height lines
+        axes.set_facecolor(mpl.colormaps[LAND](0.3, alpha=0.65))
     axes.set(xlim=(left, right), ylim=(low, high), xlabel=labels[0], ylabel=labels[1])
     axes.grid(False)
 
@@ -85,6 +104,7 @@ def contours(axes, function, bounds, *, power: float = 1.0, labels=("x₀", "x�
 # ------------------------------------------------------------------ figures
 
 
+@in_own_style
 def curves(
     xs, lines: Mapping[str, Sequence], *, xlabel: str, ylabel: str, alt: str, log: str = "", **size
 ) -> Picture:
@@ -98,6 +118,7 @@ def curves(
     return fig
 
 
+@in_own_style
 def panels(*each: Mapping, alt: str, height: float = 3.4, width: float = 8.8) -> Picture:
     """Figures like those of `curves` side by side: one mapping of its arguments for each.
 
@@ -110,8 +131,22 @@ def panels(*each: Mapping, alt: str, height: float = 3.4, width: float = 8.8) ->
     return fig
 
 
+def _styled(owner: str, lines: Mapping[str, Any]):
+    """(name, line, colour, style) of each line. Raises ValueError where there are too many."""
+    if len(lines) > len(STYLES):
+        raise ValueError(
+            f"{owner}: {len(lines)} lines, but only {len(STYLES)} can be told apart in one picture "
+            "by every eye; draw fewer, or several pictures with `panels`"
+        )
+    return [(name, line, *style) for (name, line), style in zip(lines.items(), STYLES)]
+
+
 def _draw_curves(axes, xs, lines, *, xlabel, ylabel, log=""):
-    for (name, line), (color, style) in zip(lines.items(), STYLES):
+    for name, line, color, style in _styled("curves", lines):
+        if xs is not None and len(line) > len(xs):
+            raise ValueError(
+                f"curves: the line {name!r} has {len(line)} values, but xs only {len(xs)}"
+            )
         at, ys = line if xs is None else (np.asarray(xs)[: len(line)], line)
         axes.plot(at, np.asarray(ys, float), color=color, linestyle=style, label=name)
     axes.set(xlabel=xlabel, ylabel=ylabel)
@@ -123,18 +158,20 @@ def _draw_curves(axes, xs, lines, *, xlabel, ylabel, log=""):
         axes.legend(frameon=False)
 
 
+@in_own_style
 def fits(x, y, lines: Mapping[str, tuple[float, float]], *, alt: str) -> Picture:
     """Data points (N,) and one straight line (w, b) for each entry of `lines`."""
     fig, [[axes]] = figure(alt=alt)
     axes.plot(x, y, color="black", marker="o", markersize=5, linestyle="none", label="data")
     ends = np.array([np.min(x), np.max(x)])
-    for (name, (w, b)), (color, style) in zip(lines.items(), STYLES):
+    for name, (w, b), color, style in _styled("fits", lines):
         axes.plot(ends, w * ends + b, color=color, linestyle=style, label=name)
     axes.set(xlabel="input x", ylabel="target y")
     axes.legend(frameon=False)
     return fig
 
 
+@in_own_style
 def landscape(surface, path, *, alt: str, power: float = 0.4, **size) -> Picture:
     """A map of `surface` with a walk (steps + 1, 2) on it, and the height at each step."""
     fig, [[left, right]] = figure(2, alt=alt, width_ratios=[1.25, 1], height=3.6, **size)
@@ -148,6 +185,7 @@ def landscape(surface, path, *, alt: str, power: float = 0.4, **size) -> Picture
     return fig
 
 
+@in_own_style
 def endings(surface, starts, valleys, nearest, *, alt: str) -> Picture:
     """Every start (m, 2) with the mark of the valley it ended in, an index into the minima.
 
@@ -155,7 +193,11 @@ def endings(surface, starts, valleys, nearest, *, alt: str) -> Picture:
     """
     fig, [[axes]] = figure(alt=alt, width=5.6, height=4.6)
     contours(axes, surface, surface.bounds, power=0.4)
-    looks = zip([BLUE, ORANGE, GREEN, PINK], ["o", "^", "s", "D"])
+    looks = list(zip([BLUE, ORANGE, GREEN, PINK], ["o", "^", "s", "D"]))
+    if len(surface.minima) > len(looks):
+        raise ValueError(
+            f"endings: {len(surface.minima)} valleys, but only {len(looks)} can be told apart"
+        )
     for k, (minimum, (color, marker)) in enumerate(zip(surface.minima, looks)):
         axes.plot(
             *starts[valleys == k].T,
@@ -179,6 +221,7 @@ def endings(surface, starts, valleys, nearest, *, alt: str) -> Picture:
     return fig
 
 
+@in_own_style
 def phase_diagram(rates, momenta, factor, *, best, border, alt: str) -> Picture:
     """By how much a step of momentum shrinks the distance, for every rate and momentum.
 
@@ -231,6 +274,7 @@ def phase_diagram(rates, momenta, factor, *, best, border, alt: str) -> Picture:
     return fig
 
 
+@in_own_style
 def slope_under_curve(f, df, low: float, high: float, *, alt: str) -> Picture:
     """A function over its slope, with the places where the slope is zero."""
     xs = np.linspace(low, high, 400)
@@ -250,6 +294,7 @@ def slope_under_curve(f, df, low: float, high: float, *, alt: str) -> Picture:
     return fig
 
 
+@in_own_style
 def gradient_field(function, gradient, bounds, *, alt: str, scale: float | None = None) -> Picture:
     """The gradient at 11 × 11 points of the window, as arrows on the map of the function."""
     fig, [[axes]] = figure(alt=alt, width=5.0, height=4.4)
@@ -259,22 +304,27 @@ def gradient_field(function, gradient, bounds, *, alt: str, scale: float | None 
     xs = np.linspace(left + inset * (right - left), right - inset * (right - left), 11)
     ys = np.linspace(low + inset * (high - low), high - inset * (high - low), 11)
     points = np.stack(np.meshgrid(xs, ys), -1)
-    g = gradient(points)
-    axes.quiver(
-        points[..., 0],
-        points[..., 1],
-        g[..., 0],
-        g[..., 1],
-        color=ORANGE,
-        width=0.005,
-        angles="xy",
-        scale_units="xy",
-        scale=scale,
-    )
+    with np.errstate(all="ignore"):
+        g = np.ma.masked_invalid(gradient(points))
+    if np.any(g):
+        axes.quiver(
+            points[..., 0],
+            points[..., 1],
+            g[..., 0],
+            g[..., 1],
+            color=ORANGE,
+            width=0.005,
+            angles="xy",
+            scale_units="xy",
+            scale=scale,
+        )
+    else:  # arrows of no length: their feet alone
+        axes.plot(*points.reshape(-1, 2).T, color=ORANGE, marker=".", linestyle="none")
     axes.set_aspect("equal")
     return fig
 
 
+@in_own_style
 def three_flat_points(
     functions: Mapping[str, Callable], *, alt: str, reach: float = 1.0
 ) -> Picture:
@@ -308,6 +358,7 @@ def three_flat_points(
     return fig
 
 
+@in_own_style
 def two_directions(surface, point, downhill, target, *, alt: str) -> Picture:
     """At one point of a map: the way straight down, and the way to the lowest point."""
     fig, [[axes]] = figure(alt=alt, width=7.0, height=3.0)
@@ -329,6 +380,7 @@ def two_directions(surface, point, downhill, target, *, alt: str) -> Picture:
     return fig
 
 
+@in_own_style
 def intervals(
     groups: Mapping[str, Sequence],
     *,
@@ -379,6 +431,7 @@ def intervals(
     return fig
 
 
+@in_own_style
 def chart(chart, reference, *, alt: str) -> Picture:
     """The symptoms of a training run beside those of a healthy one, in grey: `patients.Chart`.
 
@@ -413,6 +466,7 @@ def chart(chart, reference, *, alt: str) -> Picture:
     return fig
 
 
+@in_own_style
 def matrix(
     values,
     rows: Sequence[str],
@@ -430,6 +484,15 @@ def matrix(
     Where `marked` (rows, columns) is True there is a cross on grey in place of the number.
     """
     values = np.asarray(values, float)
+    if values.shape != (len(rows), len(columns)):
+        raise ValueError(
+            f"matrix: values have shape {values.shape}, but there are {len(rows)} rows and "
+            f"{len(columns)} columns"
+        )
+    if np.any((values < 0) | (values > 1)):
+        raise ValueError(
+            f"matrix: values are shares from 0 to 1, but one is {values.max():g}; per cent ÷ 100"
+        )
     marked = np.zeros(values.shape, bool) if marked is None else np.asarray(marked)
     fig, [[axes]] = figure(alt=alt, **size)
     axes.pcolormesh(

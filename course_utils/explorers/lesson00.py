@@ -7,6 +7,7 @@ import numpy as np
 from course_utils.descent import descend, diverged_at
 from course_utils.explore import Control, Explorer, On, explorer
 from course_utils.optimizers import SGD
+from course_utils.pictures import in_own_style
 from course_utils.plots import ORANGE, contours, figure
 from course_utils.surfaces import HIMMELBLAU, Surface
 
@@ -26,6 +27,7 @@ def valley_walk_at(surface: Surface, x0, x1, learning_rate, steps: int) -> np.nd
     return np.moveaxis(path, 0, -2)
 
 
+@in_own_style
 def valley_walk(surface: Surface = HIMMELBLAU, steps: int = 40) -> Explorer:
     """Drag the start over the map, set the stride, and play the walk step by step."""
     (left, right), (low, high) = surface.bounds

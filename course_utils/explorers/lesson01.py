@@ -14,6 +14,7 @@ from matplotlib.collections import PolyCollection
 
 from course_utils.differentiation import derivative
 from course_utils.explore import Control, Explorer, On, explorer
+from course_utils.pictures import in_own_style
 from course_utils.plots import BLUE, GREEN, GREY, ORANGE, arrow, contours, figure
 from course_utils.surfaces import Surface
 
@@ -23,21 +24,73 @@ __all__ = ["secant", "secant_at", "compass", "compass_at", "line_fit", "line_fit
 # ------------------------------------------------------------------ secant → tangent
 
 
+def _elementwise(f: Callable) -> Callable:
+    """f for arrays, also if it takes single numbers alone; where it has no value it is NaN."""
+    if not callable(f):
+        raise TypeError(
+            f"secant: f is {type(f).__name__}, which cannot be called; pass the function itself"
+        )
+
+    def one(x: float) -> float:
+        try:
+            y = f(x)
+        except (ArithmeticError, ValueError):  # outside its domain
+            return np.nan
+        if y is None:
+            raise TypeError("secant: f returned None; is its return statement missing?")
+        if np.ndim(y) or np.asarray(y).dtype.kind not in "biuf":
+            raise TypeError(f"secant: f returned {y!r} for one number, expected one number")
+        return float(y)
+
+    def values(x):
+        x = np.asarray(x, float)
+        with np.errstate(all="ignore"):
+            try:
+                found = np.asarray(f(x.copy()))
+                if found.shape == x.shape and found.dtype.kind in "iuf":
+                    return found.astype(float)
+            except (TypeError, ValueError, ArithmeticError):
+                pass
+            return np.vectorize(one, otypes=[float])(x)
+
+    return values
+
+
+def _slope_at(f: Callable, x: float) -> float:
+    """The slope of f at x; NaN in a hole or at a jump."""
+    try:
+        return float(derivative(f, x))
+    except ValueError:
+        return np.nan
+
+
 def secant_at(f: Callable, x, h) -> tuple[np.ndarray, np.ndarray]:
     """The change of f from x to x + h, and the slope of f at x; x and h broadcast."""
     x, h = np.broadcast_arrays(np.asarray(x, float), np.asarray(h, float))
     return f(x + h) - f(x), derivative(f, x)
 
 
+@in_own_style
 def secant(f: Callable, low: float, high: float, *, start: float, name: str = "f") -> Explorer:
     """Nudge x by h and watch the secant of f turn into the tangent as h shrinks.
 
-    f works on arrays; [low, high] is the window of x; `start` is where x stands at first.
+    f takes arrays or single numbers; [low, high] is the window of x; `start` is where x stands at
+    first. Places at which f, or its slope, has no finite value are left out.
+
+    Raises TypeError for an f that is no function or returns no numbers, ValueError for a window or
+    a start in which there is nothing to see.
     """
+    f = _elementwise(f)
+    if not (np.isfinite(low) and np.isfinite(high) and low < high):
+        raise ValueError(f"secant: the window must be from low to high, not {low} to {high}")
     nudges = np.concatenate([np.linspace(1.0, 0.2, 17), np.geomspace(0.17, 0.001, 16)]).round(4)
     nudges = nudges * (high - low) / 5
     places = np.linspace(low + 0.02 * (high - low), high - 0.25 * (high - low), 38)
     places = np.unique(np.append(places, start))
+    good = np.isfinite([_slope_at(f, x) + np.sum(f(x + np.append(nudges, 0))) for x in places])
+    if not good[places == start].all():
+        raise ValueError(f"secant: {name} has no value or no slope near start = {start}")
+    places = places[good]
     X, H = np.meshgrid(places, nudges, indexing="ij")
     change, slope = secant_at(f, X, H)
     ratio = change / H
@@ -82,9 +135,11 @@ def _secant_stage(f, low, high, name, nudges, ratio, slope):
     )
     fig, [[curve, slopes]] = figure(2, alt=alt, width=8.4, height=3.7, width_ratios=[1.2, 1])
     xs = np.linspace(low, high, 201)
-    room = 0.08 * (np.ptp(f(xs)) or 1.0)
-    curve.plot(xs, f(xs), color=BLUE, linestyle="-")
-    curve.set(xlim=(low, high), ylim=(f(xs).min() - room, f(xs).max() + room))
+    ys = f(xs)
+    seen = ys[np.isfinite(ys)]
+    room = 0.08 * (np.ptp(seen) or 1.0)
+    curve.plot(xs, ys, color=BLUE, linestyle="-")
+    curve.set(xlim=(low, high), ylim=(seen.min() - room, seen.max() + room))
     curve.set(xlabel="x", ylabel=f"{name}")
     (tangent_line,) = curve.plot(
         [], [], color=GREEN, linestyle="-.", linewidth=1.8, label="tangent"
@@ -96,7 +151,7 @@ def _secant_stage(f, low, high, name, nudges, ratio, slope):
     (trail,) = slopes.plot(
         [], [], color=ORANGE, linestyle="-", marker="o", markevery=[-1], label="of the secant"
     )
-    spread = np.abs(ratio - slope).max() * 1.1
+    spread = (np.abs(ratio - slope).max() or 1.0) * 1.1
     slopes.set(xscale="log", xlim=(nudges[0] * 1.2, nudges[-1] * 0.8))
     slopes.set(ylim=(slope.min() - spread / 4, slope.max() + spread))
     slopes.set(xlabel="h (shrinks →)", ylabel="slope = rise ÷ run")
@@ -116,6 +171,7 @@ def compass_at(surface: Surface, x0, x1, angles) -> tuple[np.ndarray, np.ndarray
     return gradient, gradient[..., 0] * np.cos(radians) + gradient[..., 1] * np.sin(radians)
 
 
+@in_own_style
 def compass(surface: Surface) -> Explorer:
     """Stand anywhere on a map, look in any direction, and read how steep it is there."""
     (left, right), (low, high) = surface.bounds
@@ -212,6 +268,7 @@ def line_fit_at(x, y, w, b) -> LineFit:
     return LineFit((error**2).mean(-1), (2 * error * x).mean(-1), (2 * error).mean(-1))
 
 
+@in_own_style
 def line_fit(x, y) -> Explorer:
     """One line, seen three times: among the data, as a point on the loss, on a slice of it.
 

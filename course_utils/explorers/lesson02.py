@@ -6,6 +6,7 @@ import numpy as np
 
 from course_utils.differentiation import SCHEMES as KNOWN
 from course_utils.explore import Control, Explorer, On, explorer
+from course_utils.pictures import in_own_style
 from course_utils.plots import BLUE, GREEN, GREY, ORANGE, figure
 
 __all__ = ["SCHEMES", "precision", "precision_at"]
@@ -31,6 +32,7 @@ def precision_at(scheme: str, dtype: str, h) -> tuple[np.ndarray, np.ndarray]:
     return slope, np.abs(slope.astype(float) - np.cos(1.0))
 
 
+@in_own_style
 def precision() -> Explorer:
     """Drag h over 16 decades and see which of the two errors rules, for each scheme and dtype."""
     nudges = 10.0 ** np.linspace(0, -16, 49)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from course_utils.explore import Control, Explorer, On, explorer
+from course_utils.pictures import in_own_style
 from course_utils.plots import BLUE, GREY, ORANGE, figure
 
 __all__ = ["NOISES", "likelihood", "likelihood_at"]
@@ -26,6 +27,7 @@ def likelihood_at(noise: str, values, centre) -> tuple[np.ndarray, np.ndarray]:
     return np.exp(-surprise), surprise.mean(-1)
 
 
+@in_own_style
 def likelihood() -> Explorer:
     """Move a bell over seven numbers: how likely they are, and the loss that says the same."""
     last = np.linspace(1.4, 9, 20).round(1)

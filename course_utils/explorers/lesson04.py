@@ -7,6 +7,7 @@ import numpy as np
 from course_utils.descent import descend
 from course_utils.explore import Control, Explorer, On, explorer
 from course_utils.optimizers import SGD
+from course_utils.pictures import in_own_style
 from course_utils.plots import BLUE, GREEN, GREY, ORANGE, figure
 
 __all__ = ["learning_rate", "learning_rate_at"]
@@ -26,6 +27,7 @@ def learning_rate_at(curvature, rate, steps: int, start: float = 1.0) -> np.ndar
     return np.moveaxis(path[..., 0], 0, -1)
 
 
+@in_own_style
 def learning_rate(steps: int = 20) -> Explorer:
     """Too small, good, critical, divergent: one valley, one rate, and the border 2/λ."""
     curvatures = np.array([1.0, 2.0, 4.0])

@@ -16,6 +16,7 @@ from matplotlib.ticker import MaxNLocator
 from course_utils.descent import descend, diverged_at
 from course_utils.explore import Control, Explorer, On, explorer
 from course_utils.optimizers import SGD, Adadelta, Adagrad, Adam, RMSprop
+from course_utils.pictures import in_own_style
 from course_utils.plots import GREY, ORANGE, figure
 from course_utils.surfaces import BEALE, RAVINE, ROSENBROCK, SADDLE, Surface
 
@@ -69,6 +70,7 @@ def good_rate(surface: Surface, optimizer: str, momentum, steps: int) -> np.ndar
     return rates[np.where(inside.all((-2, -1)), worst, np.inf).argmin(axis=-1)]
 
 
+@in_own_style
 def race(steps: int = 150) -> Explorer:
     """Choose a surface, a rule, its rate and its momentum, and play it against plain descent."""
     surfaces = [RAVINE, ROSENBROCK, BEALE, SADDLE]

@@ -11,6 +11,7 @@ import numpy as np
 
 from course_utils.data import digits
 from course_utils.explore import Control, Explorer, On, explorer
+from course_utils.pictures import in_own_style
 from course_utils.plots import BLUE, GREEN, GREY, ORANGE, figure
 
 __all__ = ["xray", "xray_at"]
@@ -32,6 +33,7 @@ def xray_at(depth: int, activation: str, init, norm: str, residual: bool, seed: 
     return networks.xray(model, X[some], y[some])
 
 
+@in_own_style
 def xray(seed: int = 0) -> Explorer:
     """Choose depth, activation, init, norm and residual, and see which layers get a gradient."""
     from course_utils.networks import ACTIVATIONS, INITS, NORMS

@@ -9,6 +9,7 @@ from numpy.polynomial import legendre
 
 from course_utils.data import noisy_curve
 from course_utils.explore import Control, Explorer, On, explorer
+from course_utils.pictures import in_own_style
 from course_utils.plots import BLUE, GREEN, GREY, ORANGE, figure
 
 __all__ = ["polynomial", "polynomial_at", "polynomial_data", "PolynomialFit"]
@@ -63,6 +64,7 @@ def polynomial_at(degree: int, noise: float, points: int, seed: int = 0) -> Poly
     return PolynomialFit(coefficients, *map(float, errors))
 
 
+@in_own_style
 def polynomial(seed: int = 0) -> Explorer:
     """Choose a degree, and see the training error fall while the error on new data rises."""
     degrees, noises, counts = np.arange(16), [0.05, 0.1, 0.3, 0.6], [8, 12, 20, 40, 100]

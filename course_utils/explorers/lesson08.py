@@ -12,6 +12,7 @@ import numpy as np
 
 from course_utils.data import digits, minibatches, split
 from course_utils.explore import Control, Explorer, On, explorer
+from course_utils.pictures import in_own_style
 from course_utils.plots import BLUE, GREEN, GREY, ORANGE, figure
 
 __all__ = ["learning_curves", "learning_curves_at", "LearningCurves"]
@@ -102,6 +103,7 @@ def learning_curves_at(rate, batch_size: int, init, seed: int = 0) -> LearningCu
     return LearningCurves(np.arange(STEPS), loss, update, val_steps, val_loss, val_accuracy)
 
 
+@in_own_style
 def learning_curves(seed: int = 0) -> Explorer:
     """Choose learning rate, batch size and first weights, and read the curves of 150 steps."""
     rates = np.array([0.001, 0.003, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 3.0, 10.0])

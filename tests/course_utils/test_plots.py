@@ -1,6 +1,7 @@
 import base64
 import subprocess
 import sys
+import warnings
 from types import SimpleNamespace
 
 import matplotlib as mpl
@@ -9,6 +10,8 @@ import pytest
 import scipy.stats
 
 from course_utils import plots, surfaces
+from course_utils.explorers import secant
+from course_utils.pictures import _families, png
 from course_utils.plots import arrow, curves, figure
 
 
@@ -212,3 +215,103 @@ def test_a_matrix_says_each_share_in_per_cent_and_crosses_the_marked_ones_out():
     )
     assert [text.get_text() for text in fig.axes[0].texts] == ["12", "90", "50", "×"]
     assert [label.get_text() for label in fig.axes[0].get_xticklabels()] == ["c", "d"]
+
+
+ODD = {
+    "figure.facecolor": "black",
+    "axes.facecolor": "black",
+    "savefig.bbox": "tight",
+    "savefig.facecolor": "red",
+    "font.size": 20,
+    "font.family": "monospace",
+    "lines.linewidth": 9,
+    "text.color": "white",
+    "axes.prop_cycle": mpl.cycler(color=["red"]),
+    "axes.formatter.useoffset": False,
+    "image.cmap": "jet",
+    "legend.frameon": True,
+}
+
+
+@pytest.mark.parametrize("style", ["dark_background", "ggplot", "fivethirtyeight", "own"])
+def test_a_readers_style_changes_no_picture(style):
+    plain = [png(fig) for fig in every_figure()]
+    with mpl.style.context(ODD if style == "own" else style):
+        found = [png(fig) for fig in every_figure()]
+        assert mpl.rcParams["font.size"] != 11 or style != "own"  # and the reader keeps theirs
+    assert found == plain
+
+
+def test_a_readers_style_changes_no_explorer():
+    def made():
+        return secant(np.sin, 0, 6, start=1.0)._repr_mimebundle_()[0]["image/png"]
+
+    plain = made()
+    with mpl.style.context(ODD):
+        assert made() == plain
+
+
+KOREAN = "학습률 기울기"
+
+
+@pytest.mark.skipif(len(_families()) == 1, reason="no Korean font is installed")
+def test_korean_letters_are_drawn_where_a_font_is_installed():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        korean = png(curves([0, 1], {KOREAN: [0, 1]}, xlabel=KOREAN, ylabel=KOREAN, alt="x"))
+        assert korean != png(curves([0, 1], {"x": [0, 1]}, xlabel="x", ylabel="x", alt="x"))
+
+
+def test_more_lines_than_styles_are_refused_not_left_out():
+    lines = {f"line {k}": [0, k] for k in range(5)}
+    fig = curves([0, 1], lines, xlabel="x", ylabel="y", alt="x")
+    assert len(fig.axes[0].lines) == 5
+    lines["line 5"] = [0, 5]
+    for draw in (
+        lambda: curves([0, 1], lines, xlabel="x", ylabel="y", alt="x"),
+        lambda: plots.panels({"xs": [0, 1], "lines": lines, "xlabel": "", "ylabel": ""}, alt="x"),
+        lambda: plots.fits([0, 1], [0, 1], dict.fromkeys(lines, (1.0, 0.0)), alt="x"),
+    ):
+        with pytest.raises(ValueError, match="6 lines, but only 5 can be told apart"):
+            draw()
+
+    class Five:
+        minima, bounds = np.zeros((5, 2)), np.array([[0, 1], [0, 1]])
+
+        def __call__(self, x):
+            return x[..., 0]
+
+    with pytest.raises(ValueError, match="5 valleys, but only 4"):
+        plots.endings(Five(), np.zeros((2, 2)), np.array([0, 4]), np.array([0, 4]), alt="x")
+    with pytest.raises(ValueError, match="'long' has 3 values, but xs only 2"):
+        curves([0, 1], {"long": [1, 2, 3]}, xlabel="x", ylabel="y", alt="x")
+
+
+@pytest.mark.parametrize(
+    "height",
+    [
+        lambda x: np.full(x.shape[:-1], 3.0),
+        lambda x: np.log(x[..., 0]),
+        lambda x: 1 / np.abs(x[..., 0]),
+        lambda x: np.where(x[..., 0] > 0, 1.0, np.nan),
+    ],
+)
+def test_a_plain_or_a_hole_is_drawn(height):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        slope = np.zeros_like
+        png(plots.gradient_field(height, slope, [[-1, 1], [-1, 1]], alt="x"))
+
+
+def test_what_cannot_be_drawn_is_said():
+    window = [[-1, 1], [-1, 1]]
+    with pytest.raises(ValueError, match="no finite value in the window"):
+        plots.gradient_field(lambda x: x[..., 0] * np.nan, np.zeros_like, window, alt="x")
+    with pytest.raises(ValueError, match="one height for each point"):
+        plots.gradient_field(lambda x: x[0], np.zeros_like, window, alt="x")
+    for values, words in (([[50.0, 10.0]], "shares from 0 to 1"), ([[0.5]], "2 columns")):
+        with pytest.raises(ValueError, match=words):
+            plots.matrix(values, ["a"], ["b", "c"], xlabel="", ylabel="", title="", alt="x")
+    for alt in (None, "", " ", 5):
+        with pytest.raises(ValueError, match="what the figure shows"):
+            figure(alt=alt)

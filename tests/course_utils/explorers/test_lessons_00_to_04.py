@@ -1,3 +1,6 @@
+import math
+import warnings
+
 import numpy as np
 import pytest
 import torch
@@ -110,6 +113,42 @@ def test_the_secant_runs_through_both_points_and_the_tangent_has_the_slope(explo
             assert (high - low) / (right - left) == pytest.approx(2 * x, abs=0.02)
             (left, right), (low, high) = frame["secant"]
             assert (high - low) / (right - left) == pytest.approx(2 * x + h, abs=0.02)
+
+
+@pytest.mark.parametrize(
+    ("f", "low", "high", "start"),
+    [
+        (math.sin, -1, 6, 1.0),
+        (lambda x: 3.0, -1, 1, 0.5),
+        (lambda x: x**2 if x > 0 else -x, -1, 2, 1.0),
+        (np.log, -1, 5, 2.0),
+        (math.log, -1, 5, 2.0),
+        (lambda x: 1 / x, -2, 2, 1.0),
+        (np.sign, -1, 1, 0.5),
+        (abs, -1, 1, 0.5),
+    ],
+)
+def test_secant_takes_functions_of_one_number_with_ifs_and_holes(f, low, high, start):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        shown = secant(f, low, high, start=start)
+        assert "nan" not in shown.status()
+        shown._repr_mimebundle_()
+
+
+@pytest.mark.parametrize(
+    ("f", "start", "words"),
+    [
+        (lambda x: None, 1.0, "returned None; is its return statement missing"),
+        (5, 1.0, "cannot be called"),
+        (lambda x: "a", 1.0, "expected one number"),
+        (lambda x: [1, 2], 1.0, "expected one number"),
+        (np.log, -1.0, "no value or no slope near start"),
+    ],
+)
+def test_secant_says_what_is_wrong_with_a_function(f, start, words):
+    with pytest.raises((TypeError, ValueError), match=words):
+        secant(f, -2, 2, start=start)
 
 
 def test_secant_takes_a_learners_own_function():
