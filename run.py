@@ -13,8 +13,13 @@ import re
 import subprocess
 import sys
 
-from tools import environment, files
-from tools.environment import ROOT, Stop, pins, read, say
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))  # also with -P, the safe path
+for _stream in (sys.stdout, sys.stderr):  # a folder's name may hold what no terminal can show
+    if hasattr(_stream, "reconfigure"):
+        _stream.reconfigure(errors="replace")
+
+from tools import environment, files  # noqa: E402
+from tools.environment import ROOT, Stop, pins, read, say  # noqa: E402
 
 FIRST_PAGE = "notebooks/00_start_here.ipynb"
 FIRST_PORT = 8888
@@ -115,7 +120,7 @@ def pin(frozen, root):
 
 
 def parser():
-    top = argparse.ArgumentParser(prog="run.py", description=__doc__.splitlines()[0])
+    top = argparse.ArgumentParser(prog="run.py", description=(__doc__ or "").partition("\n")[0])
     commands = top.add_subparsers(metavar="command", dest="command", required=True)
     made = {}
     for command in (lab, test, build, homework, site, bench, lock):

@@ -333,24 +333,7 @@ def directional_derivative(
     who = "directional_derivative(f, x, direction)"
     one_of(who, "scheme", scheme, SCHEMES)
     given, x = x, _checked_point(f, x, who)
-    along = np.asarray(direction)
-    if along.shape != x.shape:
-        raise ValueError(
-            f"{who}: direction has shape {along.shape}, but x has {x.shape}; "
-            "a direction needs one component for each element of x"
-        )
-    if along.dtype.kind not in "iuf" or not np.all(np.isfinite(along)) or not np.any(along):
-        raise ValueError(
-            f"{who}: direction must have finite real numbers, not all zero, got {_brief(direction)}"
-        )
-    along = along.astype(x.dtype)
-    with np.errstate(over="ignore", divide="ignore"):
-        scale = max(1, np.max(np.abs(x))) / np.max(np.abs(along), initial=0.0)
-    if not np.isfinite(scale):
-        raise ValueError(
-            f"{who}: direction is so short ({_brief(direction)}) that no step along it can be "
-            "told from none; make it a unit vector"
-        )
+    along, scale = _along(direction, x, who)
     if h is None:
         h = default_step(scheme, x.dtype) * scale
     step = _checked_step(h, np.zeros((), x.dtype), scheme, who)
@@ -380,6 +363,29 @@ def directional_derivative(
     _refuse_few_digits(nudged, np.stack([above, below]), who)
     _refuse_outside(f, given, above - below, who)
     return ((above - below) / (upper - lower))[()]
+
+
+def _along(direction: ArrayLike, x: np.ndarray, who: str) -> tuple[np.ndarray, float]:
+    """The direction, checked, and how many of it are as long as max(1, |x|)."""
+    along = np.asarray(direction)
+    if along.shape != x.shape:
+        raise ValueError(
+            f"{who}: direction has shape {along.shape}, but x has {x.shape}; "
+            "a direction needs one component for each element of x"
+        )
+    if along.dtype.kind not in "iuf" or not np.all(np.isfinite(along)) or not np.any(along):
+        raise ValueError(
+            f"{who}: direction must have finite real numbers, not all zero, got {_brief(direction)}"
+        )
+    along = along.astype(x.dtype)
+    with np.errstate(over="ignore", divide="ignore"):
+        scale = max(1, np.max(np.abs(x))) / np.max(np.abs(along), initial=0.0)
+    if not np.isfinite(scale):
+        raise ValueError(
+            f"{who}: direction is so short ({_brief(direction)}) that no step along it can be "
+            "told from none; make it a unit vector"
+        )
+    return along, scale
 
 
 @dataclass(frozen=True)

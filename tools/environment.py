@@ -9,10 +9,13 @@ Standard library only; old Pythons have to read it as well, far enough to be tol
 
 from __future__ import annotations
 
+import ast
+import contextlib
 import errno
 import hashlib
 import json
 import os
+import platform
 import queue
 import re
 import shutil
@@ -66,7 +69,50 @@ def set_up(extras, versions="pinned", *, root=ROOT, run=None, works=None):
         shutil.rmtree(venv, ignore_errors=True)
     if python.is_file() and is_current(stamp, stamp_text(extras, root)):
         return str(python)
+    with alone(root / ".setup.lock"):
+        if not (python.is_file() and is_current(stamp, stamp_text(extras, root))):
+            make(venv, python, stamp, extras, versions, root, run, works)
+    return str(python)
 
+
+@contextlib.contextmanager
+def alone(path):
+    """One set-up at a time: a second one waits for the first, and says so."""
+    with open(path, "a") as file:
+        if not locked(file, wait=False):
+            say("Another set-up is at work in this folder; waiting for it to end.")
+            locked(file, wait=True)
+        yield
+
+
+def locked(file, wait):
+    """Take the lock of an open file; whether it could be had. It goes with the file."""
+    try:
+        if os.name == "nt":
+            import msvcrt
+
+            while True:
+                try:
+                    file.seek(0)
+                    msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+                    return True
+                except OSError:
+                    if not wait:
+                        raise
+                    time.sleep(0.5)
+        import fcntl
+
+        fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        return True
+    except OSError as error:
+        if error.errno in (errno.ENOLCK, errno.ENOTSUP, errno.EINVAL):  # a disk that has no locks
+            return True
+        return False
+
+
+def make(venv, python, stamp, extras, versions, root, run, works):
+    """Make the environment, or mend it, and leave the stamp that says so."""
+    check_machine()
     say(
         f"Setting up {venv.name}, once: {'a minute and 1.2 GB' if not extras else 'a few minutes'}."
     )
@@ -75,14 +121,21 @@ def set_up(extras, versions="pinned", *, root=ROOT, run=None, works=None):
     known = read(stamp).split()[1:] if stamp.is_file() else []
     if stamp.exists():
         stamp.unlink()  # from here until the end, this environment is not ready
-    if venv.exists() and not works(python):
+    if (venv.exists() or venv.is_symlink()) and not works(python):
         say(f"{venv.name} is incomplete or from another Python: making it anew.")
-        shutil.rmtree(venv)
+        remove(venv)
         known = []
     wanted = sorted({*extras, *known} & set(groups(root)))
     install(venv, python, wanted, versions, root, run)
     files.replace(stamp, stamp_text(wanted, root).encode("utf-8"))
-    return str(python)
+
+
+def remove(path):
+    """Remove a folder; of a link the link alone, for what it leads to is somebody else's."""
+    if path.is_symlink() or path.is_file():
+        path.unlink()
+    else:
+        shutil.rmtree(path)
 
 
 def install(venv, python, extras, versions, root, run):
@@ -113,7 +166,8 @@ def stamp_text(extras, root=ROOT):
     told = ["pyproject.toml", "constraints.txt", *(f"{name}/pyproject.toml" for name in LOCAL)]
     parts = [read(root / name) for name in told if (root / name).is_file()]
     parts += [".".join(map(str, sys.version_info[:2])), str(root), *SETTINGS.values()]
-    digest = hashlib.sha256("\0".join(parts).encode("utf-8")).hexdigest()
+    # A folder's name need not be UTF-8: so a zip from a Korean Windows unpacks on Linux.
+    digest = hashlib.sha256("\0".join(parts).encode("utf-8", "surrogateescape")).hexdigest()
     return "\n".join([digest, *sorted(extras)]) + "\n"
 
 
@@ -136,6 +190,7 @@ def is_ours(python):
             stderr=subprocess.DEVNULL,
             encoding="utf-8",
             timeout=60,
+            env=variables(),
         )
     except (OSError, subprocess.TimeoutExpired):
         return False
@@ -164,8 +219,8 @@ def install_torch(pip, versions, step):
         code, output = step.run(title, cpu, step.log)
         if code == 0:
             return
-        if explain(output) in (DISK_FULL, NOT_ALLOWED):  # a larger build would not help
-            raise step.failure(output)
+        if explain(output, code) in (DISK_FULL, NOT_ALLOWED, KILLED):  # a larger one is no help
+            raise step.failure(output, code)
         title = "2/3 PyTorch, from PyPI instead (larger)"
     step(title, install)
 
@@ -253,10 +308,57 @@ def hand_over(command, **more):
             pass
 
 
+# What a reader's Python is told of other places and other ways; an environment has its own.
+FOREIGN = ("PYTHONPATH", "PYTHONHOME", "PYTHONSAFEPATH", "PYTHONOPTIMIZE", "PYTHONSTARTUP")
+FOREIGN += ("PYTHONWARNINGS", "PYTHONUSERBASE", "PYTHONPLATLIBDIR", "__PYVENV_LAUNCHER__")
+# Of pip's settings, those that say how to reach packages. Others would put them elsewhere
+# (target, prefix, root), or ask for other versions and files (constraint, require-hashes, no-deps).
+REACHING = (
+    "index-url",
+    "extra-index-url",
+    "find-links",
+    "no-index",
+    "trusted-host",
+    "proxy",
+    "cert",
+)
+REACHING += ("client-cert", "timeout", "default-timeout", "retries", "resume-retries", "cache-dir")
+REACHING += ("no-cache-dir", "keyring-provider", "use-feature")
+
+
 def variables(**more):
-    """The environment of a child: UTF-8 everywhere, and pip neither asks nor draws."""
+    """The environment of a child: UTF-8 everywhere, no other Python's, and pip asks nothing."""
     pip = {"PIP_NO_INPUT": "1", "PIP_PROGRESS_BAR": "off", "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
-    return {**os.environ, **pip, "PIP_USER": "0", "PYTHONUTF8": "1", **more}
+    ours = {name: value for name, value in os.environ.items() if name.upper() not in FOREIGN}
+    return {**ours, **pip, "PIP_USER": "0", "PYTHONNOUSERSITE": "1", "PYTHONUTF8": "1", **more}
+
+
+def for_pip(python, **more):
+    """The environment of a pip: of a reader's settings those in `REACHING`, and no others."""
+    given = variables(**more)
+    told = subprocess.run(
+        [python, "-m", "pip", "config", "list"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        stdin=subprocess.DEVNULL,
+        encoding="utf-8",
+        errors="replace",
+        env=given,
+    ).stdout
+    found = {}
+    for line in told.splitlines():
+        place, _, value = line.partition("=")
+        section, _, name = place.rpartition(".")
+        found[section, name.replace("_", "-")] = value
+    kept = {}
+    for section in ("global", "install", ":env:"):  # later ones win, as in pip
+        for (where, name), value in found.items():
+            if where == section and name in REACHING:
+                kept["PIP_" + name.upper().replace("-", "_")] = ast.literal_eval(value)
+    others = {name: value for name, value in given.items() if not name.upper().startswith("PIP_")}
+    own = {name: given[name] for name in ("PIP_NO_INPUT", "PIP_PROGRESS_BAR", "PIP_USER")}
+    own["PIP_DISABLE_PIP_VERSION_CHECK"] = "1"
+    return {**others, **kept, **own, "PIP_CONFIG_FILE": os.devnull}
 
 
 class Steps:
@@ -268,10 +370,10 @@ class Steps:
     def __call__(self, title, command, hopeless=None):
         code, output = self.run(title, command, self.log, hopeless)
         if code:
-            raise self.failure(output)
+            raise self.failure(output, code)
 
-    def failure(self, output):
-        return Stop(f"{explain(output)} (details: {self.log.relative_to(self.root)})")
+    def failure(self, output, code=1):
+        return Stop(f"{explain(output, code)} (details: {self.log.relative_to(self.root)})")
 
 
 def attempt(title, command, log, hopeless=None):
@@ -281,8 +383,10 @@ def attempt(title, command, log, hopeless=None):
     """
     # A pip that is ended early leaves its downloads behind; in a folder of ours they go with it.
     with tempfile.TemporaryDirectory(prefix="descent-", ignore_cleanup_errors=True) as folder:
-        places = dict.fromkeys(TEMPORARY, folder)
-        return watch(title, command, log, hopeless, variables(PYTHONUNBUFFERED="1", **places))
+        places = {**dict.fromkeys(TEMPORARY, folder), "PYTHONUNBUFFERED": "1"}
+        is_pip = command[1:3] == ["-m", "pip"]
+        env = for_pip(command[0], **places) if is_pip else variables(**places)
+        return watch(title, command, log, hopeless, env)
 
 
 def watch(title, command, log, hopeless, env):
@@ -385,8 +489,27 @@ NOT_ALLOWED = "no permission to write here: move the course into a folder of you
 PYTHON = f"python{sys.version_info[0]}.{sys.version_info[1]}"
 
 
-def explain(output):
+KILLED = (
+    "the system ended pip, most likely because memory ran out (it needs about 1 GB): close other "
+    "programs, then run this again"
+)
+BROKEN_OFF = "the download broke off midway: run this again, and it goes on with the next file"
+NO_INTEL_MAC = (
+    "PyTorch has no build for Macs with an Intel processor: use the course on Binder or its site "
+    "(README.md has the links), or a Mac with an Apple processor"
+)
+
+
+def check_machine(system=sys.platform, machine=None):
+    if system == "darwin" and (machine or platform.machine()) == "x86_64":
+        raise Stop(NO_INTEL_MAC)
+
+
+# Long because each trouble has its sentence.
+def explain(output, code=1):
     """The likely cause of a failed installation, from all that pip or venv said."""
+    if code in (-9, 137):
+        return KILLED
     low = " ".join(output.lower().split())  # venv breaks its lines in the middle of a phrase
 
     def said(*texts):
@@ -398,6 +521,10 @@ def explain(output):
         return f"this Python cannot make environments: run `sudo apt install {PYTHON}-venv` first"
     if said("permission denied", "errno 13]", "winerror 5]", "read-only file system"):
         return NOT_ALLOWED
+    if said("winerror 32]", "being used by another process"):
+        return "another program holds a file of .venv: close JupyterLab, then run this again"
+    if said("winerror 1260]", "blocked by group policy"):
+        return "this computer's administrators forbid programs here: ask them, or use Binder"
     if said("long path support", "winerror 206]"):
         return "a path is too long for Windows: move the course to C:\\descent or the like"
     if said("certificate_verify_failed"):
@@ -412,6 +539,19 @@ def explain(output):
             f"there is no build of {missing[1]} for {PYTHON} on this kind of machine: "
             "use a 64-bit Python 3.11, which the course was tested with"
         )
+    if said(
+        "readtimeouterror",
+        "read timed out",
+        "incompleteread",
+        "incomplete-download",
+        "incomplete download",
+        "connection broken",
+        "protocolerror",
+        "connectionreseterror",
+        "connection reset by peer",
+        "do not match the hashes",
+    ):
+        return BROKEN_OFF
     if said("resolutionimpossible", "conflicting dependencies", "looking at multiple versions"):
         return (
             f"the versions in constraints.txt do not fit together on this {PYTHON}: use the newest "

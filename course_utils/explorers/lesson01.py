@@ -81,16 +81,7 @@ def secant(f: Callable, low: float, high: float, *, start: float, name: str = "f
     a start in which there is nothing to see.
     """
     f = _elementwise(f)
-    if not (np.isfinite(low) and np.isfinite(high) and low < high):
-        raise ValueError(f"secant: the window must be from low to high, not {low} to {high}")
-    nudges = np.concatenate([np.linspace(1.0, 0.2, 17), np.geomspace(0.17, 0.001, 16)]).round(4)
-    nudges = nudges * (high - low) / 5
-    places = np.linspace(low + 0.02 * (high - low), high - 0.25 * (high - low), 38)
-    places = np.unique(np.append(places, start))
-    good = np.isfinite([_slope_at(f, x) + np.sum(f(x + np.append(nudges, 0))) for x in places])
-    if not good[places == start].all():
-        raise ValueError(f"secant: {name} has no value or no slope near start = {start}")
-    places = places[good]
+    nudges, places = _steps(f, low, high, start, name)
     X, H = np.meshgrid(places, nudges, indexing="ij")
     change, slope = secant_at(f, X, H)
     ratio = change / H
@@ -126,6 +117,20 @@ def secant(f: Callable, low: float, high: float, *, start: float, name: str = "f
         drag={curve: ("x", None)},
         alt=fig.alt,
     )
+
+
+def _steps(f, low, high, start, name) -> tuple[np.ndarray, np.ndarray]:
+    """The nudges, and the places of x at which there is something to see."""
+    if not (np.isfinite(low) and np.isfinite(high) and low < high):
+        raise ValueError(f"secant: the window must be from low to high, not {low} to {high}")
+    nudges = np.concatenate([np.linspace(1.0, 0.2, 17), np.geomspace(0.17, 0.001, 16)]).round(4)
+    nudges = nudges * (high - low) / 5
+    places = np.linspace(low + 0.02 * (high - low), high - 0.25 * (high - low), 38)
+    places = np.unique(np.append(places, start))
+    good = np.isfinite([_slope_at(f, x) + np.sum(f(x + np.append(nudges, 0))) for x in places])
+    if not good[places == start].all():
+        raise ValueError(f"secant: {name} has no value or no slope near start = {start}")
+    return nudges, places[good]
 
 
 def _secant_stage(f, low, high, name, nudges, ratio, slope):

@@ -9,8 +9,10 @@ import shutil
 import socket
 import subprocess
 import sys
+import threading
 import time
 import urllib.request
+import zipfile
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -614,3 +616,184 @@ def test_a_browser_that_does_not_exist_is_named(monkeypatch):
     monkeypatch.setenv("DESCENT_BROWSER", "no-such-browser")
     with pytest.raises(environment.Stop, match="DESCENT_BROWSER is 'no-such-browser'"):
         environment.get_browser(sys.executable)
+
+
+# --- The world around it --------------------------------------------------------------------------
+
+
+def test_another_pythons_variables_stay_out_of_ours(monkeypatch):
+    for name in environment.FOREIGN:
+        monkeypatch.setenv(name, "/somewhere/else")
+    monkeypatch.setenv("HTTPS_PROXY", "http://proxy")
+    given = environment.variables(MORE="1")
+    assert not set(environment.FOREIGN) & set(given)
+    assert given["HTTPS_PROXY"] == "http://proxy" and given["MORE"] == "1"
+    assert given["PYTHONNOUSERSITE"] == "1"
+
+
+def test_pip_keeps_of_a_readers_settings_how_to_reach_packages_alone(tmp_path, monkeypatch):
+    settings = tmp_path / "pip.conf"
+    settings.write_text(
+        "[global]\nindex-url = https://mirror.example/simple\ntarget = /elsewhere\n"
+        "constraint = /no/such.txt\n[install]\nprefix = /elsewhere\nrequire-hashes = true\n"
+        "trusted-host = mirror.example\n"
+    )
+    for name in [n for n in os.environ if n.upper().startswith("PIP_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("PIP_CONFIG_FILE", str(settings))
+    monkeypatch.setenv("PIP_NO_DEPS", "1")
+    monkeypatch.setenv("PIP_ROOT", "/elsewhere")
+    monkeypatch.setenv("PIP_TIMEOUT", "7")
+    given = environment.for_pip(sys.executable)
+    pip = {name for name in given if name.startswith("PIP_")}
+    own = {"PIP_NO_INPUT", "PIP_PROGRESS_BAR", "PIP_USER", "PIP_DISABLE_PIP_VERSION_CHECK"}
+    reaching = {"PIP_" + name.upper().replace("-", "_") for name in environment.REACHING}
+    assert pip <= own | reaching | {"PIP_CONFIG_FILE"}
+    assert given["PIP_INDEX_URL"] == "https://mirror.example/simple"
+    assert given["PIP_TRUSTED_HOST"] == "mirror.example" and given["PIP_TIMEOUT"] == "7"
+    assert given["PIP_CONFIG_FILE"] == os.devnull
+
+
+def a_wheel(folder, name="toy", version="1.0"):
+    """A wheel of one module: so small that it is installed in a second."""
+    path = folder / f"{name}-{version}-py3-none-any.whl"
+    info = f"{name}-{version}.dist-info"
+    parts = {
+        f"{name}.py": f"version = {version!r}\n",
+        f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n",
+        f"{info}/WHEEL": "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+    }
+    with zipfile.ZipFile(path, "w") as packed:
+        for member, text in parts.items():
+            packed.writestr(member, text)
+        record = "".join(f"{member},,\n" for member in [*parts, f"{info}/RECORD"])
+        packed.writestr(f"{info}/RECORD", record)
+    return path
+
+
+@pytest.mark.slow
+def test_toy_wheels_land_in_the_environment_whatever_a_reader_has_set(tmp_path, monkeypatch):
+    wheels, venv = tmp_path / "wheels", tmp_path / "venv"
+    wheels.mkdir()
+    a_wheel(wheels)
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "toy.py").write_text("version = 'foreign'")
+    (tmp_path / "constraints").write_text("toy==9\n")
+    for name, value in {
+        "PYTHONPATH": str(other),
+        "PYTHONOPTIMIZE": "2",
+        "PIP_TARGET": str(tmp_path / "target"),
+        "PIP_CONSTRAINT": str(tmp_path / "constraints"),
+        "PIP_REQUIRE_HASHES": "1",
+        "PIP_FIND_LINKS": str(wheels),
+        "PIP_NO_INDEX": "1",
+    }.items():
+        monkeypatch.setenv(name, value)
+    log = tmp_path / "setup.log"
+    code, _ = environment.attempt("1", [sys.executable, "-m", "venv", str(venv)], log)
+    assert code == 0
+    python = str(venv / ("Scripts/python.exe" if os.name == "nt" else "bin/python"))
+    code, said = environment.attempt("2", [python, "-m", "pip", "install", "toy"], log)
+    assert code == 0, said
+    done = subprocess.run(
+        [python, "-c", "import toy; print(toy.version, toy.__file__)"],
+        env=environment.variables(),
+        capture_output=True,
+        text=True,
+    )
+    assert done.stdout.startswith("1.0") and str(venv) in done.stdout
+    assert not (tmp_path / "target").exists()
+
+
+@pytest.mark.skipif(not POSIX, reason="links")
+@pytest.mark.parametrize("kind", ["file", "link", "dangling", "link to a file"])
+def test_an_environment_that_is_a_link_or_a_file_is_made_anew(project, tmp_path, kind):
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "thesis.txt").write_text("the only copy")
+    venv = project.folder / ".venv"
+    if kind == "file":
+        venv.write_text("no folder")
+    else:
+        target = {"link": elsewhere, "dangling": tmp_path / "nowhere"}
+        venv.symlink_to(target.get(kind, elsewhere / "thesis.txt"))
+    assert Path(project.set_up()).is_file()
+    assert venv.is_dir() and not venv.is_symlink()
+    assert (elsewhere / "thesis.txt").read_text() == "the only copy"
+
+
+@pytest.mark.skipif(not POSIX, reason="names are bytes on POSIX alone")
+def test_a_folder_whose_name_is_no_utf_8_has_a_stamp(tmp_path):
+    folder = Path(os.fsdecode(os.fsencode(tmp_path) + "/강의".encode("cp949")))
+    folder.mkdir()
+    project = Project(folder)
+    project.set_up()
+    steps = len(project.steps)
+    project.set_up()
+    assert steps == len(project.steps) == 3
+
+
+def test_a_second_set_up_waits_for_the_first_and_finds_it_ready(project, capsys):
+    began, go_on = threading.Event(), threading.Event()
+
+    def slowly(*arguments):
+        began.set()
+        go_on.wait(20)
+        return project.attempt(*arguments)
+
+    first = threading.Thread(target=project.set_up, kwargs={"run": slowly})
+    first.start()
+    assert began.wait(20)
+    second = threading.Thread(target=project.set_up)
+    second.start()
+    end = time.monotonic() + 20
+    said = ""
+    while "waiting for it" not in said and time.monotonic() < end:
+        said += capsys.readouterr().out
+        time.sleep(0.01)
+    assert "Another set-up is at work in this folder" in said
+    go_on.set()
+    for each in (first, second):
+        each.join(20)
+        assert not each.is_alive()
+    assert len(project.steps) == 3  # the second one had nothing left to do
+
+
+@pytest.mark.parametrize("options", [["-OO"], ["-P"], ["-I"]])
+def test_run_starts_under_every_option_of_python(options):
+    done = subprocess.run(
+        [sys.executable, *options, str(ROOT / "run.py"), "--help"],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONSAFEPATH": "1"},
+    )
+    assert done.returncode == 0 and "lab" in done.stdout, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("output", "code", "cause"),
+    [
+        ("", -9, "memory ran out"),
+        ("Killed", 137, "memory ran out"),
+        ("pip._vendor.urllib3.exceptions.ReadTimeoutError: Read timed out.", 1, "broke off midway"),
+        ("error: incomplete-download\n\nx Download failed", 1, "broke off midway"),
+        ("ProtocolError('Connection broken: IncompleteRead(1 bytes read)')", 1, "broke off midway"),
+        ("[WinError 32] The process cannot access the file because", 1, "close JupyterLab"),
+        ("[WinError 1260] This program is blocked by group policy", 1, "administrators"),
+    ],
+)
+def test_what_broke_is_told_apart(output, code, cause):
+    assert cause in environment.explain(output, code)
+
+
+def test_a_mac_with_an_intel_processor_is_told_before_anything_is_loaded(project, monkeypatch):
+    with pytest.raises(environment.Stop, match=r"Intel.*Binder"):
+        environment.check_machine("darwin", "x86_64")
+    environment.check_machine("darwin", "arm64")
+    environment.check_machine("linux", "x86_64")
+    check = environment.check_machine
+    monkeypatch.setattr(environment, "check_machine", lambda: check("darwin", "x86_64"))
+    with pytest.raises(environment.Stop, match="Intel"):
+        project.set_up()
+    assert project.steps == []
