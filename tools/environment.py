@@ -37,6 +37,13 @@ LOCAL = ("grading",)  # distributions of their own, each in the folder of its na
 TEMPORARY = ("TMPDIR", "TEMP", "TMP")  # where programs look for a place for temporary files
 
 
+ALT_TEXT = """\
+import os, sys
+templates = os.path.join(sys.prefix, "etc", "jupyter", "templates")
+c.TemplateExporter.extra_template_basedirs = [templates]
+c.HTMLExporter.template_name = "descent"
+"""
+
 # Without the first, JupyterLab greets a learner with a question about news of its own; without the
 # second, nbgrader warns at each start that nobody has configured it.
 SETTINGS = {
@@ -44,6 +51,20 @@ SETTINGS = {
         {"disabledExtensions": {"@jupyterlab/apputils-extension:announcements": True}}
     ),
     "nbgrader_config.py": "# Nothing to configure; without this file nbgrader says so each time.\n",
+    # Saved as HTML, a figure keeps its alt text, which nbconvert's own template leaves out.
+    "jupyter_nbconvert_config.py": ALT_TEXT,
+    "jupyter_server_config.py": ALT_TEXT,  # the same for JupyterLab's "Save and Export Notebook As"
+    "templates/descent/conf.json": json.dumps(
+        {"base_template": "lab", "mimetypes": {"text/html": True}}
+    ),
+    "templates/descent/index.html.j2": """\
+{%- extends 'lab/index.html.j2' -%}
+{%- block data_png scoped -%}
+{%- set alt = output | get_metadata('alt', 'image/png') -%}
+{%- set named = '<img alt="' ~ (alt | escape_html) ~ '" ' if alt else '<img ' -%}
+{{ super() | replace('<img ', named, 1) }}
+{%- endblock -%}
+""",
 }
 
 

@@ -46,7 +46,9 @@ CELL_TIMEOUT = 300  # seconds; a lesson's cell takes a few
 VIEW = "application/vnd.jupyter.widget-view+json"
 
 KERNELSPEC = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
-LANGUAGE = {"name": "python"}  # without the version, which differs from one machine to the next
+# Without the version, which differs from one machine to the next; with what `nbconvert --to script`
+# calls its file.
+LANGUAGE = {"name": "python", "file_extension": ".py"}
 KEPT_CELL_METADATA = ("tags", "jupyter", "nbgrader", "editable", "deletable")
 
 

@@ -166,7 +166,7 @@ def _table(assignment: Assignment, stored: Path) -> bytes:
 def _canonical(notebook: NotebookNode) -> NotebookNode:
     """Without what differs from one machine to the next."""
     notebook.metadata = nbformat.from_dict(
-        {"kernelspec": KERNELSPEC, "language_info": {"name": "python"}}
+        {"kernelspec": KERNELSPEC, "language_info": {"name": "python", "file_extension": ".py"}}
     )
     for cell in notebook.cells:
         kept = {

@@ -99,7 +99,7 @@ def test_the_stored_form_has_picture_and_text_but_no_widget(built):
     assert [c.id for c in stored.cells] == ["why", *(f"code-{i}" for i in range(5))]
     assert stored.cells[1].metadata == {"tags": ["parameters"]}
     assert set(stored.metadata) == {"kernelspec", "language_info"}
-    assert stored.metadata.language_info == {"name": "python"}
+    assert stored.metadata.language_info == {"name": "python", "file_extension": ".py"}
 
 
 def test_a_stored_traceback_names_no_file_of_this_machine(built):
