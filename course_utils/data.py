@@ -174,6 +174,7 @@ def _part(name, share, n):
 
 def _drawn(owner, rng, n, noise=0.0):
     generator(owner, "the first argument", rng)
-    whole(owner, "n", n)
+    if whole(owner, "n", n) > 10**9:
+        raise ValueError(f"{owner}: n = {n:.3g} numbers do not fit into memory; take fewer")
     if number(owner, "noise", noise) < 0:
         raise ValueError(f"{owner}: noise is a standard deviation, at least 0, not {noise}")

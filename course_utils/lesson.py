@@ -47,10 +47,12 @@ def verdict(claim: str, holds: Any, **evidence: Any) -> None:
     TypeError
         `holds` is not one truth value (an array needs ``.all()`` or ``.any()``).
     """
-    if not isinstance(holds, (bool, np.bool_)):
+    if np.ndim(holds) == 0 and hasattr(holds, "item"):  # of an array or a tensor of one value
+        holds = holds.item()
+    if not isinstance(holds, bool):
         raise TypeError(
-            f"verdict: holds must be True or False, not {type(holds).__name__}; "
-            "compare first, and end a comparison of arrays with .all() or .any()"
+            f"verdict: holds must be True or False, not {type(holds).__name__}; a number has to be "
+            "compared, and a comparison of arrays or tensors needs .all() or .any() behind it"
         )
     shown = ", ".join(f"{name.replace('_', ' ')} = {printed(v)}" for name, v in evidence.items())
     sentence = f"{claim} ({shown})" if shown else claim

@@ -29,6 +29,10 @@ class Line:
         for name, array in self.fields.items():
             if array.ndim > len(controls):
                 raise ValueError(f"{name}: shape {array.shape} has an axis that follows no control")
+        if re.search(r"[{}]", re.sub(r"{[^{}]*}", "", template)):
+            raise ValueError(
+                f"status: {template!r} has a brace without its partner; a name stands in {{name}}"
+            )
         known("status", re.findall(r"{(.*?)}", template), self.fields | dict(controls))
 
     def at(self, index: Sequence[int]) -> str:

@@ -11,8 +11,18 @@ import numpy as np
 import pytest
 import torch
 
-from course_utils import data, differentiation, losses, networks, optimizers, schedules, sharpness
+from course_utils import (
+    data,
+    differentiation,
+    lesson,
+    losses,
+    networks,
+    optimizers,
+    schedules,
+    sharpness,
+)
 from course_utils.descent import descend
+from course_utils.explore.words import Line
 
 RNG = np.random.default_rng(0)
 POINTS = RNG.normal(size=(4, 3))
@@ -267,3 +277,97 @@ def test_a_memory_of_another_optimizer_or_of_other_parameters_is_refused(rule):
     grid = rule(lr=np.array([[0.1], [0.2]]))
     y, state = grid.step(x, x, grid.init(x))
     grid.step(y, y, state)
+
+
+def test_a_verdict_takes_one_truth_value_in_whatever_coat(capsys):
+    for yes in (True, np.True_, np.array(True), torch.tensor(True), np.float64(1) < 2):
+        lesson.verdict("it holds", yes)
+    assert capsys.readouterr().out == 5 * "✓ it holds\n"
+    for no in (np.array(False), torch.tensor(False)):
+        with pytest.raises(lesson.VerdictFailed):
+            lesson.verdict("it holds", no)
+    for other in (torch.tensor([True, True]), np.array([True]), torch.tensor(1.0), 1, None):
+        with pytest.raises(TypeError, match=r"compared.*\.all\(\) or \.any\(\)"):
+            lesson.verdict("it holds", other)
+
+
+class Own:
+    """An optimizer of a reader's own: not a dataclass, and not ours."""
+
+    lr = 0.1
+
+    def init(self, x):
+        return {}
+
+    def step(self, x, grad, state):
+        return x - self.lr * grad, state
+
+
+class InPlace(Own):
+    def step(self, x, grad, state):
+        x -= self.lr * grad
+        return x, state
+
+
+class Half(Own):
+    def step(self, x, grad, state):
+        return x - self.lr * grad
+
+
+def test_an_optimizer_of_ones_own_walks_with_and_without_a_schedule():
+    def walk(optimizer, **more):
+        return descend(lambda p: 2 * p, optimizer, np.array([1.0, 2.0]), 5, **more)
+
+    np.testing.assert_array_equal(walk(Own()), walk(optimizers.SGD(lr=0.1)))
+    slower = {"schedule": schedules.exponential(0.5)}
+    np.testing.assert_array_equal(walk(Own(), **slower), walk(optimizers.SGD(lr=0.1), **slower))
+    assert Own.lr == 0.1
+    with pytest.raises(ValueError, match="return a new x"):
+        walk(InPlace())
+    with pytest.raises(TypeError, match="schedule must be a schedule such as cosine"):
+        walk(Own(), schedule=0.5)
+    with pytest.raises((TypeError, ValueError)):
+        walk(Half())
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda: networks.mlp(1, residual="no"), "residual must be True or False"),
+        (lambda: data.line(np.random.default_rng(0), 10**30), "do not fit into memory"),
+        (
+            lambda: sharpness.rescaled(networks.mlp(2, 4), 1e39),
+            "weights that torch.float32 cannot hold",
+        ),
+        (
+            lambda: differentiation.check_gradient(
+                np.sum, np.ones(2), np.ones(2), directions=2, rng=0
+            ),
+            "random generator",
+        ),
+        (
+            lambda: networks.train(
+                networks.mlp(1, 4, inputs=3, outputs=3),
+                POINTS,
+                LABELS,
+                rng=np.random.default_rng(0),
+                epochs=1,
+                lr=0.1,
+                validation=POINTS,
+            ),
+            r"a pair \(X_val, y_val\)",
+        ),
+        (lambda: Line("{k", {}, {"k": [1.0]}), "brace without its partner"),
+        (lambda: Line("k}", {}, {"k": [1.0]}), "brace without its partner"),
+    ],
+)
+def test_an_odd_argument_is_named_with_what_is_expected(call, words):
+    with pytest.raises((TypeError, ValueError), match=words):
+        call()
+
+
+def test_whole_numbers_of_numpys_are_whole_numbers():
+    found = differentiation.check_gradient(
+        lambda x: np.sum(x**2), 2 * POINTS, POINTS, directions=np.int64(2)
+    )
+    assert found.ok
