@@ -15,6 +15,7 @@ import os
 import re
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from dataclasses import replace as replace_in
@@ -42,7 +43,8 @@ DEEPEST = 3  # zip files in zip files
 ASIDE = "left_aside.json"  # who handed in what could not be taken
 LONGEST_NAME = 60  # characters of a name in left_aside
 IGNORED = re.compile(r"(^|/)(\.[^/.][^/]*|__MACOSX|__pycache__|Thumbs\.db)(/|$)")
-BROKEN = (zipfile.BadZipFile, NotImplementedError, RuntimeError, ValueError, EOFError, OSError)
+BROKEN = (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError)
+BROKEN += (ValueError, EOFError, OSError)
 
 
 @dataclass(frozen=True)

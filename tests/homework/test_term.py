@@ -26,7 +26,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.skipif(bool(WHY_NOT), reason=WHY_NOT
 (HW,) = assignments(["hw02"])
 NAME = f"{HW.notebook}.ipynb"
 SEED = 90_210_765_432  # the table below must not depend on luck
-DUE = "2027-03-08T23:59:00+00:00"
+DUE = "2026-03-08T23:59:00+00:00"
 SOLVED = [*HW.exercises, "plot", "answer"]
 ROSTER = """id,name,email
 s01,Ada Perfect,ada@uni.example
@@ -81,16 +81,16 @@ HANDED_IN = {  # as platforms name their files
         ["hessian_vector", "richardson", "complex_jacobian"]
     ),
     "forwarddee_4711_8150_hw02_numerical-2.ipynb": submission(hessian_vector=FORWARD),
-    "hw02_eva@uni.example_attempt_2027-03-08-12-00-00_hw02_numerical.ipynb": submission(
+    "hw02_eva@uni.example_attempt_2026-03-08-12-00-00_hw02_numerical.ipynb": submission(
         richardson=RAISES
     ),
     "s06/hw02_numerical.ipynb": submission(mixed_derivative=CHANGES),
     "s07/hw02_numerical.ipynb": submission(complex_jacobian=FORGETS),
     "s08/hw02_numerical.ipynb": submission(find_wrong_slopes=BY_HEART),
     "s09/hw02_numerical.ipynb": '{"cells": [',
-    "hw02_s10_attempt_2027-03-11-10-00-00_hw02_numerical.ipynb": submission(),
-    "hw02_s11_attempt_2027-03-01-10-00-00_hw02_numerical.ipynb": submission([]),
-    "hw02_s11_attempt_2027-03-02-10-00-00_hw02_numerical.ipynb": submission(["richardson"]),
+    "hw02_s10_attempt_2026-03-11-10-00-00_hw02_numerical.ipynb": submission(),
+    "hw02_s11_attempt_2026-03-01-10-00-00_hw02_numerical.ipynb": submission([]),
+    "hw02_s11_attempt_2026-03-02-10-00-00_hw02_numerical.ipynb": submission(["richardson"]),
     "s12/hw02_numerical.ipynb": submission(answer="</pre><script>alert(2)</script>"),
     "Nobody We Know/hw02_numerical.ipynb": submission(),
     "s13/notes.docx": "my dog ate it",
@@ -134,7 +134,7 @@ def term(tmp_path_factory, utc):
     course.roster_file.write_text(ROSTER, encoding="utf-8")
     with zipfile.ZipFile(root / "export.zip", "w") as packed:
         for name, content in HANDED_IN.items():
-            packed.writestr(zipfile.ZipInfo(name, (2027, 3, 1, 9, 0, 0)), content)
+            packed.writestr(zipfile.ZipInfo(name, (2026, 3, 1, 9, 0, 0)), content)
     assert run(course, "collect", str(root / "export.zip")) == 0
     assert run(course, "grade", "hw02", "--workers", "2") == 0
     assert run(course, "feedback", "hw02") == 0
