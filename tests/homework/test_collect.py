@@ -6,7 +6,8 @@ import os
 import shutil
 import tracemalloc
 import zipfile
-from pathlib import Path
+from datetime import UTC, datetime
+from pathlib import Path, PurePosixPath
 
 import nbformat
 import pytest
@@ -416,3 +417,19 @@ def test_a_place_that_is_not_there_stops_before_anything_is_taken(course, tmp_pa
     with pytest.raises(GradingError, match="nowhere is not there"):
         taken(course, place, tmp_path / "nowhere")
     assert handed_in(course, "s01") is None
+
+
+def test_wherever_a_zip_file_is_damaged_its_reading_ends():
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as file:
+        for name in ("a.ipynb", "b.ipynb"):
+            file.writestr(
+                name, json.dumps({"cells": [{"source": f"{name} {n}"} for n in range(9)]})
+            )
+    whole, now = packed.getvalue(), datetime.now(UTC)
+    for position in range(len(whole)):
+        for change in (0x01, 0xFF):
+            broken = bytearray(whole)
+            broken[position] ^= change
+            found = room._unpacked(PurePosixPath("x.zip"), now, io.BytesIO(broken), len(broken))
+            assert all(one.content is not None or one.trouble for one in found)
