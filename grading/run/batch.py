@@ -31,6 +31,7 @@ from grading.run.intake import Unreadable, take
 from grading.run.kit import Kit, kit_of
 from grading.run.submission import Graded, not_done, sweep
 from grading.run.workers import Runner, run_here
+from grading.sandbox.client import PICTURES
 from grading.sandbox.walls import Limits, NoSandbox, sees, why_no_sandbox
 
 __all__ = ["Row", "grade", "grade_all", "record", "transaction"]
@@ -311,7 +312,7 @@ def _ask_again(gradebook: Any, place: tuple[str, ...], old: Any, new: Any) -> No
 def _shown(cell: Any) -> tuple[str, list[str]]:
     """What a grader sees of a cell: its text and its figures."""
     data = [output.get("data", {}) for output in cell.get("outputs", [])]
-    return cell["source"], ["".join(one["image/png"]) for one in data if "image/png" in one]
+    return cell["source"], ["".join(one[kind]) for one in data for kind in PICTURES if kind in one]
 
 
 def _read(path: Path) -> Any:

@@ -47,7 +47,7 @@ def run_on_cluster(
     Raises
     ------
     NoSandbox : the kit wants one, and a worker has none.
-    ValueError : there is no scheduler at this address, it has no workers, or it went away.
+    ValueError : there is no scheduler at this address, it went away, or it has no workers (left).
     """
     try:
         connected = Client(scheduler, timeout=welcome)
@@ -89,8 +89,13 @@ class _Cluster:
     def _grade_all(self, submissions: Mapping[str, bytes]) -> Iterator[tuple[str, Outcome]]:
         left = list(reversed(list(submissions.items())))
         while left or self.running:
+            if not self._others():
+                raise ValueError(
+                    f"no worker of the Dask scheduler at {self.scheduler} is left: start others. "
+                    f"{AGAIN}"
+                )
             # One for each thread: more would wait behind a worker that hangs.
-            while left and len(self.running) < max(1, self._threads()):
+            while left and len(self.running) < self._threads():
                 self._submit(*left.pop())
             for future in self._ended():
                 student, _ = self.running.pop(future)

@@ -21,7 +21,17 @@ from grading.sandbox.provisioner import connect, sandboxed_kernel
 from grading.sandbox.walls import Sandbox
 from grading.sandbox.watch import Watch, family, kill_tree
 
-__all__ = ["Kernel", "NotGraded", "Outputs", "Run", "START_SECONDS", "error", "output_of", "sizes"]
+__all__ = [
+    "PICTURES",
+    "Kernel",
+    "NotGraded",
+    "Outputs",
+    "Run",
+    "START_SECONDS",
+    "error",
+    "output_of",
+    "sizes",
+]
 
 START_SECONDS = 120
 LONGEST_TEXT = 2_000  # characters of an error's message, and of a line of its traceback

@@ -349,7 +349,7 @@ def copy_assignment(source, target):
 def test_a_cluster_gives_the_same_rows(template, tmp_path):
     again = Again(template, tmp_path / "course")
     hand_in(again.course, "eve", b"no notebook")
-    with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster:
+    with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=":0") as cluster:
         rows = again.grade(runner=None, scheduler=cluster.scheduler_address)
     assert [(row.student, row.score) for row in rows] == [*EXPECTED, ("eve", 0)]
     assert rows[-1] == Row("eve", "not done", 0, ALL + 2, rows[-1].reason, by_hand=2)

@@ -93,7 +93,7 @@ KIT = SimpleNamespace(limits=Limits(total_seconds=0.5), protected=False)
 @pytest.fixture
 def cluster(monkeypatch):
     monkeypatch.setattr(on_cluster, "_grade_remotely", at_work)
-    settings = {"n_workers": 3, "threads_per_worker": 1, "dashboard_address": None}
+    settings = {"n_workers": 3, "threads_per_worker": 1, "dashboard_address": ":0"}
     with LocalCluster(**settings) as made:
         yield made
         for worker in psutil.Process().children(recursive=True):
@@ -129,6 +129,13 @@ def test_a_submission_that_hangs_everywhere_has_no_grade_and_the_others_have(clu
     found, said = graded(cluster, submissions, patience=10)
     assert isinstance(found.pop("a"), NotGraded) and found == {"b": b"2", "c": b"3"}
     assert len(said) == 2
+
+
+@pytest.mark.slow
+def test_where_every_worker_hangs_the_batch_ends_and_says_how_to_go_on(cluster):
+    submissions = {"a": b"always", "b": b"always", "c": b"always", "d": b"4"}
+    with pytest.raises(ValueError, match="no worker .* is left.*the same command goes on"):
+        graded(cluster, submissions, patience=5)
 
 
 @pytest.mark.slow
