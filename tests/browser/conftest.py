@@ -23,7 +23,7 @@ from tools.browser import HOW_TO_GET_A_BROWSER, find_browser
 from tools.notebooks import LESSONS, kernel_environment
 
 from .lab import LOADED, Lab, free_port, give_up
-from .site import build_once
+from .site import build_once, folder_of_all
 
 TOKEN = secrets.token_hex(8)  # another server's, met by chance, is not taken for ours
 ARGUMENTS = [
@@ -144,8 +144,7 @@ def address_of(process, runtime, log):
 @pytest.fixture(scope="package")
 def site(tmp_path_factory):
     """The folder of the site, one for all processes of this run of tests."""
-    base = tmp_path_factory.getbasetemp()
-    return build_once((base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "site")
+    return build_once(folder_of_all(tmp_path_factory))
 
 
 @pytest.fixture(scope="package")

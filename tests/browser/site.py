@@ -11,7 +11,7 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 
 from tools.notebooks import ROOT
 
-__all__ = ["Quiet", "build_once", "served"]
+__all__ = ["Quiet", "begin", "build_once", "folder_of_all", "served"]
 
 LONGEST_BUILD = 1200  # seconds
 
@@ -35,22 +35,40 @@ def served(folder, handler=Quiet):
             thread.join()
 
 
-def build_once(folder):
-    """The site in `folder`, built as `run.py site` does by whichever process asks first.
+def folder_of_all(tmp_path_factory):
+    """Where the site is built, one for all processes of this run of tests."""
+    base = tmp_path_factory.getbasetemp()
+    return (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "site"
 
-    The lessons come from the site's cache if nothing changed.
-    """
-    outcome = folder / "outcome"
+
+def begin(folder):
+    """Begin the site in `folder`, unless another process has; return the thread that builds it."""
     try:
         folder.mkdir()
     except FileExistsError:
-        wait_for(outcome)
-    else:
-        command = [sys.executable, "-m", "tools.site", "--output", folder / "html"]
-        done = subprocess.run(command, cwd=ROOT, capture_output=True, encoding="utf-8")
-        written = folder / "outcome.new"
-        written.write_text(done.stderr[-3000:] if done.returncode else "built", "utf-8")
-        os.replace(written, outcome)
+        return None
+    thread = threading.Thread(target=build, args=[folder])
+    thread.start()
+    return thread
+
+
+def build(folder):
+    """The site as `run.py site` builds it; the file `outcome` says how that ended."""
+    command = [sys.executable, "-m", "tools.site", "--output", folder / "html"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, encoding="utf-8")
+    written = folder / "outcome.new"
+    written.write_text(done.stderr[-3000:] if done.returncode else "built", "utf-8")
+    os.replace(written, folder / "outcome")
+
+
+def build_once(folder):
+    """The site in `folder`, built by whichever process began first.
+
+    The lessons come from the site's cache if nothing changed.
+    """
+    begin(folder)
+    outcome = folder / "outcome"
+    wait_for(outcome)
     assert outcome.read_text("utf-8") == "built"
     return folder / "html"
 

@@ -54,7 +54,7 @@ def script(npm, url):
 
 
 # In a process of its own: in this one Playwright's event loop is running. The site is built from
-# the same executed copies: whoever comes first executes.
+# the same executed copies: once it is there, nothing is executed a second time.
 SAVE = """
 import sys, pathlib
 from nbconvert import HTMLExporter
@@ -66,7 +66,7 @@ page.write_text(html, encoding="utf-8")
 
 
 @pytest.mark.parametrize("path", sorted(LESSONS.glob("*.ipynb")), ids=lambda path: path.stem)
-def test_explorers_move_in_a_saved_page(path, chromium, npm, tmp_path):
+def test_explorers_move_in_a_saved_page(path, chromium, npm, site, tmp_path):
     page_file = tmp_path / "page.html"
     # As JupyterLab's File > Save and Export Notebook As > HTML does.
     subprocess.run([sys.executable, "-c", SAVE, path, page_file], cwd=ROOT, check=True)
