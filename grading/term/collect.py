@@ -155,6 +155,8 @@ class _Desk:
     def __init__(self, course: Course, roster: Roster, ids: dict[str, Assignment], only) -> None:
         self.course, self.roster, self.ids, self.only = course, roster, ids, only
         self.cells = {name: _grade_ids(assignment) for name, assignment in ids.items()}
+        # One clock for all: a platform may be hours ahead, and then this is when each was seen.
+        self.began = datetime.now(UTC)
 
     def take(self, file: _File) -> Handed:
         """Put one file in its place and say what was done; whatever it is, the next one follows."""
@@ -176,7 +178,7 @@ class _Desk:
             reason += self._keep_aside(file, shown)
             who = student or ""
             return Handed(shown, who, homework or "", _told(upload), "left aside", reason)
-        attempts = _Attempts(self.course, student, homework)
+        attempts = _Attempts(self.course, student, homework, self.began)
         assignment = self.ids[homework]
         attempt = attempts.add(file, file.content, upload, assignment)
         newest = attempts.newest()
@@ -219,8 +221,8 @@ class _Desk:
 class _Attempts:
     """All attempts of one student at one homework, each in a file of its own, and what is known."""
 
-    def __init__(self, course: Course, student: str, homework: str) -> None:
-        self.course, self.student, self.homework = course, student, homework
+    def __init__(self, course: Course, student: str, homework: str, now: datetime) -> None:
+        self.course, self.student, self.homework, self.now = course, student, homework, now
         self.folder = course.root / "collected" / "attempts" / student / homework
         self.list = self.folder / "attempts.json"
         try:
@@ -238,7 +240,7 @@ class _Attempts:
             "when": when,
             "late": upload.late,
             "attempt": upload.attempt,
-            "seen": min(file.seen, datetime.now(UTC)).isoformat(timespec="seconds"),
+            "seen": min(file.seen, self.now).isoformat(timespec="seconds"),
             "named": file.path.stem.startswith(assignment.notebook),
         }
         name = f"{digest} {when or upload.attempt}"

@@ -6,7 +6,7 @@ import os
 import shutil
 import tracemalloc
 import zipfile
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path, PurePosixPath
 
 import nbformat
@@ -242,6 +242,23 @@ def test_the_last_of_canvas_uploads_counts_and_the_others_are_kept(course, tmp_p
     assert handed_in(course, "s01") == homework("-10")
     kept = (course.root / "collected/attempts/s01/hw01").glob("*.ipynb")
     assert len(list(kept)) == 4
+
+
+def test_the_last_upload_counts_from_a_platform_whose_clock_is_ahead(
+    course, tmp_path, monkeypatch
+):
+    class Clock(datetime):
+        seconds = 0
+
+        @classmethod
+        def now(cls, tz=None):
+            cls.seconds += 1  # a second passes between any two files
+            return datetime(2027, 2, 1, tzinfo=tz) + timedelta(seconds=cls.seconds)
+
+    monkeypatch.setattr("grading.term.collect.datetime", Clock)
+    names = {f"perfectada_10107_8_hw01{end}.ipynb": homework(end) for end in ("-2", "-10", "")}
+    taken(course, packed(tmp_path / "export.zip", names, date_time=(2027, 3, 1, 9, 0, 0)))
+    assert handed_in(course, "s01") == homework("-10")
 
 
 def test_work_that_went_back_to_an_earlier_form_counts_in_that_form(course, tmp_path):
