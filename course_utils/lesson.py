@@ -1,9 +1,10 @@
-"""What a lesson says to its reader: predictions, verdicts, and whether all is in place.
+"""What a lesson says to its reader: predictions, observations, verdicts, and whether all works.
 
 A lesson is a chain of questions. For each the reader first commits to a guess
-(`predict`), then runs the experiment, and then reads a `verdict`: the claim,
-asserted on the numbers just computed. A claim that does not hold stops the
-notebook, in a lesson as in the tests. All lessons use this module.
+(`predict`), then runs the experiment, says what was seen (`observe`), and reads
+a `verdict`: the claim, asserted on the numbers just computed. A claim that does
+not hold stops the notebook, in a lesson as in the tests. All lessons use this
+module.
 """
 
 from __future__ import annotations
@@ -20,7 +21,15 @@ import numpy as np
 
 from course_utils._text import printed
 
-__all__ = ["verdict", "VerdictFailed", "predict", "Prediction", "check_environment"]
+__all__ = [
+    "verdict",
+    "VerdictFailed",
+    "predict",
+    "Prediction",
+    "observe",
+    "Observation",
+    "check_environment",
+]
 
 
 class VerdictFailed(AssertionError):
@@ -47,13 +56,7 @@ def verdict(claim: str, holds: Any, **evidence: Any) -> None:
     TypeError
         `holds` is not one truth value (an array needs ``.all()`` or ``.any()``).
     """
-    if np.ndim(holds) == 0 and hasattr(holds, "item"):  # of an array or a tensor of one value
-        holds = holds.item()
-    if not isinstance(holds, bool):
-        raise TypeError(
-            f"verdict: holds must be True or False, not {type(holds).__name__}; a number has to be "
-            "compared, and a comparison of arrays or tensors needs .all() or .any() behind it"
-        )
+    holds = _truth("verdict: holds", holds)
     shown = ", ".join(f"{name.replace('_', ' ')} = {printed(v)}" for name, v in evidence.items())
     sentence = f"{claim} ({shown})" if shown else claim
     if not holds:
@@ -77,23 +80,63 @@ class Prediction:
         return {"text/plain": repr(self), "text/html": self._html()}
 
     def _html(self) -> str:
-        # <details> needs neither kernel nor script: it answers in a saved page as well.
-        parts = [
-            f'<div class="de-predict" style="{_BOX}">'
-            f"<p><strong>Predict.</strong> {_inline(self.question)} "
-            "<em>Choose, then read.</em></p>"
-        ]
-        for option, why in self.options.items():
-            mark = "✓ Yes." if option == self.answer else "✗ Not so."
-            parts.append(
-                f'<details class="de-option" style="{_OPTION}">'
-                f'<summary data-lm-suppress-shortcuts="true">{_inline(option)}</summary>'
-                f"<p><strong>{mark}</strong> {_inline(why)}</p></details>"
-            )
-        return "\n".join([*parts, "</div>"])
+        return _folded(
+            "de-predict",
+            f"<strong>Predict.</strong> {_inline(self.question)} <em>Choose, then read.</em>",
+            {o: ("Yes." if o == self.answer else None, why) for o, why in self.options.items()},
+        )
 
 
-_BOX = "border-left: 4px solid #cc79a7; padding: 2px 12px 6px 12px; max-width: 46em"
+@dataclass(frozen=True)
+class Observation:
+    """Statements about what was just seen, each of which opens to tell whether it holds.
+
+    Attributes
+    ----------
+    question
+        where to look.
+    statements
+        ``{statement: (holds, why)}``.
+    """
+
+    question: str
+    statements: Mapping[str, tuple[bool, str]]
+
+    def __repr__(self) -> str:
+        statements = "\n".join(f"  ○ {statement}" for statement in self.statements)
+        return f"Observe: {self.question}\n{statements}"
+
+    def _repr_mimebundle_(self, **kwargs):
+        return {"text/plain": repr(self), "text/html": self._html()}
+
+    def _html(self) -> str:
+        return _folded(
+            "de-predict de-observe",
+            f"<strong>Observe.</strong> {_inline(self.question)} "
+            "<em>Does it hold? Decide for each, then read.</em>",
+            {
+                s: ("So it is." if holds else None, why)
+                for s, (holds, why) in self.statements.items()
+            },
+        )
+
+
+def _folded(css: str, question: str, each: Mapping[str, tuple[str | None, str]]) -> str:
+    """A question above lines that open; ``{line: (what confirms it, why)}``."""
+    # <details> needs neither kernel nor script: it answers in a saved page as well.
+    edge = "#cc79a7" if css == "de-predict" else "#007a5a"
+    parts = [f'<div class="{css}" style="border-left: 4px solid {edge}; {_BOX}"><p>{question}</p>']
+    for line, (yes, why) in each.items():
+        mark = f"✓ {yes}" if yes else "✗ Not so."
+        parts.append(
+            f'<details class="de-option" style="{_OPTION}">'
+            f'<summary data-lm-suppress-shortcuts="true">{_inline(line)}</summary>'
+            f"<p><strong>{mark}</strong> {_inline(why)}</p></details>"
+        )
+    return "\n".join([*parts, "</div>"])
+
+
+_BOX = "padding: 2px 12px 6px 12px; max-width: 46em"
 _OPTION = "margin: 4px 0px 4px 12px"
 
 
@@ -125,6 +168,37 @@ def predict(question: str, options: Mapping[str, str], answer: str) -> Predictio
     return Prediction(question, dict(options), answer)
 
 
+def observe(question: str, statements: Mapping[str, tuple[Any, str]]) -> Observation:
+    """Ask what was seen, behind the cell that showed it; the key comes from its numbers.
+
+    Parameters
+    ----------
+    question
+        where to look, in one sentence. ``code`` between backticks is set as code.
+    statements
+        ``{statement: (holds, why)}``, two or more, of which some hold and some do not: holds is
+        computed from what was just drawn or printed, why tells how one sees it.
+
+    Raises
+    ------
+    ValueError
+        There are fewer than two statements, all of them hold or none does, or one is not explained.
+    TypeError
+        One of the holds is not one truth value.
+    """
+    if len(statements) < 2:
+        raise ValueError("observe: an observation needs at least two statements")
+    key = {}
+    for statement, (holds, why) in statements.items():
+        if not str(why).strip():
+            raise ValueError(f"observe: say how one sees whether {statement!r}")
+        key[statement] = _truth(f"observe: whether {statement!r}", holds), why
+    if len({holds for holds, _ in key.values()}) == 1:
+        word = "all" if all(holds for holds, _ in key.values()) else "none"
+        raise ValueError(f"observe: {word} of the statements hold, so there is nothing to tell")
+    return Observation(question, key)
+
+
 def check_environment() -> None:
     """Print, for each thing the course needs, that it works, or how to mend it."""
     checks = [
@@ -151,6 +225,17 @@ def check_environment() -> None:
 
 
 # --------------------------------------------------------------------- helpers
+
+
+def _truth(what: str, holds: Any) -> bool:
+    if np.ndim(holds) == 0 and hasattr(holds, "item"):  # of an array or a tensor of one value
+        holds = holds.item()
+    if not isinstance(holds, bool):
+        raise TypeError(
+            f"{what} must be True or False, not {type(holds).__name__}; a number has to be "
+            "compared, and a comparison of arrays or tensors needs .all() or .any() behind it"
+        )
+    return holds
 
 
 def _python() -> None:

@@ -43,6 +43,7 @@ __all__ = [
     "two_directions",
     "endings",
     "intervals",
+    "intervals_beside",
     "matrix",
     "chart",
 ]
@@ -122,7 +123,7 @@ def curves(
 def panels(*each: Mapping, alt: str, height: float = 3.4, width: float = 8.8) -> Picture:
     """Figures like those of `curves` side by side: one mapping of its arguments for each.
 
-    ``title`` is one more argument.
+    ``title`` is one more argument, ``legend`` another: "below" puts it under the axes.
     """
     fig, [row] = figure(len(each), alt=alt, width=width, height=height)
     for axes, one in zip(row, each):
@@ -141,7 +142,7 @@ def _styled(owner: str, lines: Mapping[str, Any]):
     return [(name, line, *style) for (name, line), style in zip(lines.items(), STYLES)]
 
 
-def _draw_curves(axes, xs, lines, *, xlabel, ylabel, log=""):
+def _draw_curves(axes, xs, lines, *, xlabel, ylabel, log="", legend="inside"):
     for name, line, color, style in _styled("curves", lines):
         if xs is not None and len(line) > len(xs):
             raise ValueError(
@@ -154,7 +155,9 @@ def _draw_curves(axes, xs, lines, *, xlabel, ylabel, log=""):
         axes.set_xscale("log")
     if "y" in log:
         axes.set_yscale("log")
-    if len(lines) > 1:
+    if legend == "below":  # where every place inside lies on a curve
+        axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=2, frameon=False)
+    elif len(lines) > 1:
         axes.legend(frameon=False)
 
 
@@ -172,16 +175,24 @@ def fits(x, y, lines: Mapping[str, tuple[float, float]], *, alt: str) -> Picture
 
 
 @in_own_style
-def landscape(surface, path, *, alt: str, power: float = 0.4, **size) -> Picture:
-    """A map of `surface` with a walk (steps + 1, 2) on it, and the height at each step."""
-    fig, [[left, right]] = figure(2, alt=alt, width_ratios=[1.25, 1], height=3.6, **size)
+def landscape(surface, path, *, alt: str, power: float = 0.4, log: bool = False, **size) -> Picture:
+    """A map of `surface` with a walk (steps + 1, 2) on it, and the height at each step.
+
+    With `log` the height has a logarithmic axis, and a step on the map is as long as it is: both
+    its axes have one scale.
+    """
+    size = {"height": 3.6, "width_ratios": [1.6 if log else 1.25, 1], **size}
+    fig, [[left, right]] = figure(2, alt=alt, **size)
     contours(left, surface, surface.bounds, power=power)
     left.plot(*path.T, color=ORANGE, marker="o", markersize=3, linewidth=1.5)
     left.plot(*path[0], color="black", marker="s", linestyle="none", label="start")
     left.plot(*path[-1], color="black", marker="*", markersize=13, linestyle="none", label="end")
-    left.legend(loc="upper left", frameon=True)
+    left.legend(loc="lower right" if log else "upper left", frameon=True, ncols=2 if log else 1)
     right.plot(surface(path), color=ORANGE, marker="o", markersize=3)
     right.set(xlabel="step", ylabel="height")
+    if log:
+        left.set_aspect("equal")
+        right.set_yscale("log")
     return fig
 
 
@@ -396,30 +407,39 @@ def intervals(
     see `uncertainty.confidence_interval`.
     """
     fig, [[axes]] = figure(alt=alt, **size)
+    _draw_intervals(axes, groups, xlabel, ylabel)
+    if baseline:
+        axes.axvline(np.mean(groups[baseline]), color=ORANGE, linestyle="--", linewidth=1.5)
+    return fig
+
+
+@in_own_style
+def intervals_beside(
+    each: Mapping[str, Mapping[str, Sequence]],
+    *,
+    xlabel: str,
+    ylabel: str,
+    alt: str,
+    height: float = 3.2,
+    width: float = 8.8,
+) -> Picture:
+    """The figure of `intervals` for each title of `each`, side by side with equal axes."""
+    fig, [row] = figure(len(each), alt=alt, width=width, height=height, sharex=True)
+    for axes, (title, groups) in zip(row, each.items()):
+        _draw_intervals(axes, groups, xlabel, ylabel)
+        axes.set_title(title)
+    return fig
+
+
+def _draw_intervals(axes, groups, xlabel, ylabel):
     rows = np.arange(len(groups))[::-1]  # the first group stands on top
     for row, values in zip(rows, groups.values()):
         mean, half = confidence_interval(np.asarray(values))
-        axes.plot(
-            values,
-            np.full(len(values), row),
-            color=GREY,
-            marker="o",
-            markersize=5,
-            fillstyle="none",
-            linestyle="none",
-        )
-        axes.plot(
-            [mean - half, mean + half],
-            [row, row],
-            color=BLUE,
-            linewidth=4,
-            alpha=0.55,
-            linestyle="-",
-            solid_capstyle="butt",
-        )
+        rings = {"marker": "o", "markersize": 5, "fillstyle": "none", "linestyle": "none"}
+        axes.plot(values, np.full(len(values), row), color=GREY, **rings)
+        bar = {"linewidth": 4, "alpha": 0.55, "linestyle": "-", "solid_capstyle": "butt"}
+        axes.plot([mean - half, mean + half], [row, row], color=BLUE, **bar)
         axes.plot(mean, row, color=BLUE, marker="D", markersize=6, linestyle="none")
-    if baseline:
-        axes.axvline(np.mean(groups[baseline]), color=ORANGE, linestyle="--", linewidth=1.5)
     axes.set(
         yticks=rows,
         yticklabels=list(groups),
@@ -428,7 +448,6 @@ def intervals(
         ylim=(-0.6, len(rows) - 0.4),
     )
     axes.grid(axis="y")
-    return fig
 
 
 @in_own_style

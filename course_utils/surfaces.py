@@ -16,6 +16,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
+from course_utils._given import number
+
 __all__ = [
     "Surface",
     "SURFACES",
@@ -27,6 +29,7 @@ __all__ = [
     "SADDLE",
     "DOUBLE_WELL",
     "PLATEAU",
+    "valley",
 ]
 
 
@@ -185,6 +188,36 @@ RAVINE = Surface(
     start=[-7, 2],
     rates=(0.02, 1.1),
 )
+
+
+def valley(kappa: float) -> Surface:
+    """x₀² / κ + x₁²: curvature 2/κ along x₀ and 2 along x₁, so its condition number is `kappa`.
+
+    RAVINE is the one of 20. Its start is (−7, 2), its minimum (0, 0). Raises ValueError unless
+    kappa is a finite number, 1 or more.
+    """
+    kappa = number("valley", "kappa", kappa)
+    if kappa < 1:
+        raise ValueError(f"valley: kappa is a quotient of curvatures, 1 or more, not {kappa}")
+
+    def height(x):
+        x0, x1 = _pair(x)
+        return x0**2 / kappa + x1**2
+
+    def slope(x):
+        x0, x1 = _pair(x)
+        return _join(2 * x0 / kappa, 2 * x1)
+
+    return Surface(
+        f"valley, κ = {kappa:g}",
+        height,
+        slope,
+        minima=[[0, 0]],
+        bounds=[[-8, 8], [-3, 3]],
+        start=[-7, 2],
+        rates=(0.02, 1.1),
+    )
+
 
 # No minimum: at the origin the slope is zero, but the way down goes on. The start lies almost on
 # the ridge, so that a run seems to arrive before it leaves. Whoever waits leaves the window.

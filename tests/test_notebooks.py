@@ -198,8 +198,9 @@ def is_stored_in_canonical_form(notebook, path):
 
 @check
 def has_25_to_60_cells(notebook, path):
-    if is_lesson(path) and not 25 <= len(notebook.cells) <= 60:
-        yield f"{len(notebook.cells)} cells"
+    count = sum(not cell.metadata.get("jupyter") for cell in notebook.cells)  # questions: on top
+    if is_lesson(path) and (len(notebook.cells) < 25 or count > 60):
+        yield f"{count} cells and {len(notebook.cells) - count} questions"
 
 
 @check
@@ -250,11 +251,43 @@ def has_explorers_predictions_and_your_turns(notebook, path):
 def hides_the_answers_of_predictions(notebook, path):
     for n, cell in code(notebook):
         hidden = cell.metadata.get("jupyter", {}).get("source_hidden", False)
-        if hidden != cell.source.startswith("predict("):
+        if hidden != bool(re.search(r"^(predict|observe)\(", cell.source, re.MULTILINE)):
             yield (
-                f"cell {n}: the input of a prediction is hidden, for it holds the answer; "
-                "no other input is"
+                f"cell {n}: the input of a prediction or observation is hidden, for it holds the "
+                "answer; no other input is"
             )
+
+
+# Lessons of the second edition, which ask for observations and give nothing away by the place.
+SECOND_EDITION = ("05",)
+
+
+def questions(notebook):
+    """The options of each prediction or observation, as (html class, [(option, is right)])."""
+    for _, output in outputs(notebook):
+        text = output.get("data", {}).get("text/html", "")
+        if found := re.search(r'<div class="(de-predict[^"]*)"', text):
+            yield (
+                found[1],
+                re.findall(r"<summary[^>]*>(.*?)</summary>\n?<p><strong>(✓|✗)", text, re.DOTALL),
+            )
+
+
+@check
+def puts_right_options_at_every_place_and_asks_what_was_seen(notebook, path):
+    found = list(questions(notebook))
+    asked = [options for kind, options in found if kind == "de-predict"]
+    if not path.stem.startswith(SECOND_EDITION) and len(asked) == len(found):
+        return
+    places = [[mark for _, mark in options].index("✓") for options in asked]
+    for place in set(places):
+        if places.count(place) > 0.4 * len(places):
+            yield f"{places.count(place)} of {len(places)} right options stand at place {place + 1}"
+    longest = sum(max(options, key=lambda o: len(o[0]))[1] == "✓" for options in asked)
+    if longest > 0.4 * len(asked):
+        yield f"{longest} of {len(asked)} right options are the longest"
+    if len(found) - len(asked) < 4:
+        yield f"{len(found) - len(asked)} observations, expected 4 or more"
 
 
 @check
@@ -351,9 +384,16 @@ def solved(notebook):
 
 
 def unconvinced_checks(notebook, name, cwd):
-    """Complaints about checks that do not accept the notebook's own solutions."""
+    """Complaints about checks that do not accept the notebook's own solutions.
+
+    And about observations whose key is another one: their words tell what was seen with SEED 0.
+    """
     complaints = []
-    for n, stub, _ in turns(execute(solved(notebook), name, cwd)):
+    executed = execute(solved(notebook), name, cwd)
+    stored = list(questions(notebook))
+    if stored and stored != (now := list(questions(executed))):
+        complaints += [f"{a} became {b}" for a, b in zip(stored, now) if a != b]
+    for n, stub, _ in turns(executed):
         answer = "".join(t for o in stub.outputs for t in texts(o))
         if "✓" not in answer or "✗" in answer:
             complaints.append(f"the solution of cell {n} is answered with {answer[:120]!r}")
@@ -508,6 +548,22 @@ def in_traceback(text):
     return set_output(4, failed(traceback=[text]))
 
 
+def asked(*marks, seen, longer=None):
+    """Predictions as they are shown, and observations behind them; `longer` options have a mark."""
+    kinds = ["de-predict"] * len(marks) + ["de-predict de-observe"] * seen
+    return [
+        shown(
+            text_plain="?",
+            text_html=f'<div class="{kind}">'
+            + "".join(
+                f"<summary>{'long' if mark == longer else 'o'}</summary>\n<p><strong>{mark}"
+                for mark in question
+            ),
+        )
+        for kind, question in zip(kinds, [*marks, *["✓✗"] * seen])
+    ]
+
+
 VIEW = {"application/vnd.jupyter.widget-view+json": {"model_id": "1"}, "text/plain": "x"}
 
 BAD = {
@@ -555,7 +611,7 @@ BAD = {
         lambda nb: nb.cells[2].metadata.update(scrolled=True),
         set_output(3, printed("a"), printed("b")),
     ],
-    has_25_to_60_cells: [lambda nb: nb.cells.pop(), lambda nb: nb.cells.extend(nb.cells[-1:] * 36)],
+    has_25_to_60_cells: [lambda nb: nb.cells.pop(), lambda nb: nb.cells.extend(nb.cells[-1:] * 45)],
     keeps_code_cells_short: [
         set_source(5, "x = 1\n" * 26),
         lambda nb: [
@@ -581,6 +637,11 @@ BAD = {
         set_source(6, "1"),
         set_tags(10),
         append_source(6, "\n" + "predict()\n" * 5),
+    ],
+    puts_right_options_at_every_place_and_asks_what_was_seen: [
+        set_output(3, *asked("✓✗", "✓✗", "✗✓", seen=4)),
+        set_output(3, *asked("✓✗✗", "✗✓✗", "✗✗✓", seen=3)),
+        set_output(3, *asked("✓✗✗", "✗✓✗", "✗✗✓", seen=4, longer="✓")),
     ],
     talks_to_its_reader_as_an_equal: [
         set_source(1, "It is simply so."),

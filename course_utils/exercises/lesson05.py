@@ -1,10 +1,10 @@
-"""Exercises of lesson 05: the steps of momentum, RMSprop and Adam."""
+"""Exercises of lesson 05: the steps of momentum, RMSprop and Adam, and when a ball is critical."""
 
 import numpy as np
 
 from course_utils.exercises import Edit, Exercise
 
-__all__ = ["momentum_step", "rmsprop_step", "adam_step"]
+__all__ = ["momentum_step", "critical_momentum", "rmsprop_step", "adam_step"]
 
 
 def _vector(rng, low=0.2, high=2.0):
@@ -76,6 +76,83 @@ momentum_step = Exercise(
         "x only": Edit(
             "only x comes back. The next step needs v as well: return x, v.",
             ("return x_new, v_new", "return x_new"),
+        ),
+    },
+)
+
+
+def _critical(rate, curvature):
+    product = rate * curvature
+    root_mu = 1 - np.sqrt(product)
+    return root_mu**2
+
+
+critical_momentum = Exercise(
+    "critical_momentum",
+    reference=_critical,
+    inputs=lambda rng: (
+        round(rng.uniform(0.1, 0.4), 2),
+        round(rng.uniform(0.3, 1.8), 2),
+    ),
+    mistakes={
+        "root of mu": Edit(
+            "this is √μ. Square it once more.", ("return root_mu**2", "return root_mu")
+        ),
+        "no root": Edit(
+            "the root of ηλ is missing: the border is ηλ = (1 − √μ)².",
+            ("np.sqrt(product)", "product"),
+        ),
+        "plain": Edit(
+            "this is the factor of plain descent, 1 − ηλ. Solve ηλ = (1 − √μ)² for μ.",
+            ("np.sqrt(product)", "product"),
+            ("return root_mu**2", "return root_mu"),
+        ),
+        "upper border": Edit(
+            "this is the other border, ηλ = (1 + √μ)², where swinging turns into jumping.",
+            ("1 - np.sqrt(product)", "1 + np.sqrt(product)"),
+        ),
+        "root of mu, upper": Edit(
+            "the sign is wrong, and μ is the square: √μ = 1 − √(ηλ).",
+            ("1 - np.sqrt(product)", "1 + np.sqrt(product)"),
+            ("return root_mu**2", "return root_mu"),
+        ),
+        "rate alone": Edit("the curvature is missing.", ("rate * curvature", "rate")),
+        "curvature alone": Edit("the rate is missing.", ("rate * curvature", "curvature")),
+        "quotient": Edit(
+            "you divide rate and curvature. What counts is their product ηλ.",
+            ("rate * curvature", "rate / curvature"),
+        ),
+        "quotient, upside down": Edit(
+            "you divide curvature and rate. What counts is their product ηλ.",
+            ("rate * curvature", "curvature / rate"),
+        ),
+        "sum": Edit(
+            "you add rate and curvature. What counts is their product ηλ.",
+            ("rate * curvature", "rate + curvature"),
+        ),
+        "root of the rate": Edit(
+            "the root holds the rate alone. It holds the product ηλ.",
+            ("np.sqrt(product)", "np.sqrt(rate) * curvature"),
+        ),
+        "root of the curvature": Edit(
+            "the root holds the curvature alone. It holds the product ηλ.",
+            ("np.sqrt(product)", "rate * np.sqrt(curvature)"),
+        ),
+        "the other share": Edit(
+            "this is 1 − μ: the share of the velocity that is lost.",
+            ("return root_mu**2", "return 1 - root_mu**2"),
+        ),
+        "product": Edit(
+            "this is ηλ itself: 1 − √μ is squared, but μ is asked for.",
+            ("return root_mu**2", "return (1 - root_mu) ** 2"),
+        ),
+        "border of divergence": Edit(
+            "this is where a step no longer comes closer, ηλ = 2(1 + μ).",
+            ("return root_mu**2", "return product / 2 - 1"),
+        ),
+        "fourth root": Edit(
+            "the root is taken of (1 − √(ηλ)): it has to be squared.",
+            ("return root_mu**2", "return np.sqrt(root_mu + 0j).real"),
         ),
     },
 )

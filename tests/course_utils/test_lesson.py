@@ -3,7 +3,7 @@ import pytest
 
 from course_utils import lesson
 from course_utils._text import printed
-from course_utils.lesson import VerdictFailed, check_environment, predict, verdict
+from course_utils.lesson import VerdictFailed, check_environment, observe, predict, verdict
 
 
 def test_a_verdict_that_holds_prints_the_claim_and_rounded_evidence(capsys):
@@ -84,6 +84,50 @@ def test_a_prediction_looks_the_same_whichever_option_is_right():
 def test_an_incomplete_prediction_is_refused(options, answer, says):
     with pytest.raises(ValueError, match=says):
         predict("?", options, answer)
+
+
+SEEN = {"it falls": (True, "The line goes down."), "it ends at `0`": (False, "It ends at 1.")}
+
+
+def test_an_observation_opens_to_what_was_computed():
+    html = observe("Look.", SEEN)._repr_mimebundle_()["text/html"]
+    assert html.count("<details") == html.count("</details>") == 2
+    assert "<strong>✓ So it is.</strong> The line goes down." in html
+    assert "<code>0</code></summary>\n" not in html and "<code>0</code></summary>" in html
+    assert "<strong>✗ Not so.</strong> It ends at 1." in html
+
+
+def test_an_observation_does_not_tell_its_key_in_plain_text_or_before_it_is_opened():
+    other = {s: (not holds, why) for s, (holds, why) in SEEN.items()}
+    assert repr(observe("Look.", SEEN)) == repr(observe("Look.", other))
+    assert "goes down" not in repr(observe("Look.", SEEN))
+
+    def summaries(statements):
+        html = observe("Look.", statements)._html()
+        return [line.split("</summary>")[0] for line in html.splitlines()]
+
+    assert summaries(SEEN) == summaries(other)
+
+
+def test_an_observation_takes_truth_values_of_arrays_and_tensors_of_one_value():
+    seen = observe("Look.", {"a": (np.float64(1) < 2, "x"), "b": (np.array(False), "y")})
+    assert [holds for holds, _ in seen.statements.values()] == [True, False]
+
+
+@pytest.mark.parametrize(
+    ("statements", "error", "says"),
+    [
+        ({"a": (True, "x")}, ValueError, "two statements"),
+        ({"a": (True, "x"), "b": (True, "y")}, ValueError, "all of the statements hold"),
+        ({"a": (False, "x"), "b": (False, "y")}, ValueError, "none of the statements hold"),
+        ({"a": (True, "x"), "b": (False, " ")}, ValueError, "how one sees"),
+        ({"a": (True, "x"), "b": (0.5, "y")}, TypeError, "must be True or False"),
+        ({"a": (np.array([True, False]), "x"), "b": (False, "y")}, TypeError, "all"),
+    ],
+)
+def test_an_observation_that_tells_nothing_is_refused(statements, error, says):
+    with pytest.raises(error, match=says):
+        observe("Look.", statements)
 
 
 def test_check_environment_finds_everything_here(capsys):

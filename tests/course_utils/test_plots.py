@@ -68,6 +68,9 @@ def every_figure():
     yield plots.three_flat_points({"bowl": surfaces.BOWL, "saddle": surfaces.SADDLE}, alt="x")
     yield plots.two_directions(surface, [-3.0, 2.0], [1.0, -2.0], [0.0, 0.0], alt="x")
     yield a_phase_diagram()
+    yield plots.landscape(surface, starts, alt="x", log=True)
+    beside = {"left": {"a": [1, 2, 3]}, "right": {"a": [1, 2, 4]}}
+    yield plots.intervals_beside(beside, xlabel="loss", ylabel="rule", alt="x")
 
 
 def test_every_axis_of_every_figure_has_a_label():

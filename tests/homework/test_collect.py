@@ -244,9 +244,7 @@ def test_the_last_of_canvas_uploads_counts_and_the_others_are_kept(course, tmp_p
     assert len(list(kept)) == 4
 
 
-def test_the_last_upload_counts_from_a_platform_whose_clock_is_ahead(
-    course, tmp_path, monkeypatch
-):
+def test_the_last_upload_counts_from_a_platform_whose_clock_is_ahead(course, tmp_path, monkeypatch):
     class Clock(datetime):
         seconds = 0
 
