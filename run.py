@@ -24,8 +24,9 @@ from tools.environment import ROOT, Stop, pins, read, say  # noqa: E402
 FIRST_PAGE = "notebooks/00_start_here.ipynb"
 FIRST_PORT = 8888
 EVERYTHING = ["--nbval", "--nbval-current-env", "--nbval-cell-timeout=120"]
-# Two at a time, and whole files: the cells of a notebook run in one kernel, in their order.
-TWO_AT_A_TIME = ["--numprocesses=2", "--dist=loadfile"]
+# Whole files: the cells of a notebook run in one kernel, in their order.
+# Four on two cores, for much of a test's time is waiting.
+BESIDE_EACH_OTHER = ["--numprocesses=4", "--dist=loadfile"]
 # Old libraries meet newer ones, which have deprecated since what the old ones lean on.
 NOT_OURS = ["-W", "ignore::DeprecationWarning"]
 # `test --quick`: what needs no browser, kernel, sandbox or second environment.
@@ -67,7 +68,7 @@ def test(options, extra, do):
     # One thread: sums in another order differ in their last digit, and nbval compares digits.
     old = NOT_OURS if options.versions == "lowest" else []
     do.hand_over(
-        [python, "-m", "pytest", *EVERYTHING, *TWO_AT_A_TIME, *old, *extra], OMP_NUM_THREADS="1"
+        [python, "-m", "pytest", *EVERYTHING, *BESIDE_EACH_OTHER, *old, *extra], OMP_NUM_THREADS="1"
     )
 
 

@@ -29,12 +29,22 @@ LOOK = """() => ({
     icon: document.querySelector('link[rel~=icon]')?.href,
     ids: [...document.querySelectorAll('[id], a[name]')].map((e) => e.id || e.name),
     images: [...document.images].map((i) => [i.src, i.alt, i.complete && i.naturalWidth > 0]),
-    formulas: [...document.querySelectorAll('.math')].map((e) => e.querySelector('math') !== null
-        && !e.querySelector('merror') && e.getBoundingClientRect().width > 0),
     unnamed: [...document.querySelectorAll('canvas')].filter((c) => !c.ariaLabel).length,
     code: [...document.querySelectorAll('.cell_input')].map((e) => e.textContent),
 })"""
 
+# A formula in a fold has its width once the fold is open.
+FORMULAS = """() => {
+    const folds = [...document.querySelectorAll('details:not([open])')];
+    folds.forEach((fold) => { fold.open = true; });
+    const formulas = [...document.querySelectorAll('.math')].map((e) => [
+        e.textContent,
+        e.querySelector("math") && !e.querySelector("merror")
+            && e.getBoundingClientRect().width > 0,
+    ]);
+    folds.forEach((fold) => { fold.open = false; });
+    return formulas;
+}"""
 # The elements that make the page wider than the screen, if it is.
 TOO_WIDE = """() => document.documentElement.scrollWidth <= window.innerWidth ? []
     : [...document.querySelectorAll('main *')]
@@ -129,6 +139,7 @@ def visits(site, address, reader):
         page.evaluate("for (const image of document.images) image.loading = 'eager'")
         page.wait_for_function("() => [...document.images].every((image) => image.complete)")
         visit = seen[name] = page.evaluate(LOOK)
+        visit["formulas"] = page.evaluate(FORMULAS)
         without = () if name == PAGE_WITH_CODE else (CODE,)
         visit["light"] = faults(page, without=without)
         page.evaluate("document.documentElement.dataset.theme = 'dark'")
@@ -207,8 +218,10 @@ def test_every_picture_is_there_and_says_what_it_shows(visits):
 
 
 def test_every_formula_is_set(visits):
-    formulas = [formula for visit in visits.values() for formula in visit["formulas"]]
-    assert len(formulas) > 100 and all(formulas)
+    assert sum(len(visit["formulas"]) for visit in visits.values()) > 100
+    assert (
+        over(visits, lambda visit: [text for text, right in visit["formulas"] if not right]) == {}
+    )
 
 
 @pytest.mark.parametrize("look", ["light", "dark"])
