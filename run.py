@@ -25,8 +25,8 @@ FIRST_PAGE = "notebooks/00_start_here.ipynb"
 FIRST_PORT = 8888
 EVERYTHING = ["--nbval", "--nbval-current-env", "--nbval-cell-timeout=120"]
 # Whole files: the cells of a notebook run in one kernel, in their order.
-# Four on two cores, for much of a test's time is waiting.
-BESIDE_EACH_OTHER = ["--numprocesses=4", "--dist=loadfile"]
+# Three on two cores, for much of a test's time is waiting.
+BESIDE_EACH_OTHER = ["--numprocesses=3", "--dist=loadfile"]
 # Old libraries meet newer ones, which have deprecated since what the old ones lean on.
 NOT_OURS = ["-W", "ignore::DeprecationWarning"]
 # `test --quick`: what needs no browser, kernel, sandbox or second environment.

@@ -19,6 +19,7 @@ from rich.table import Table
 
 from grading.course import ROOT, Course, GradingError, assignments
 from grading.faults import in_words
+from grading.files import replace
 from grading.sandbox.walls import NoSandbox
 from grading.term.roster import read_roster
 
@@ -54,14 +55,11 @@ def archive(options: argparse.Namespace, course: Course) -> int:
 
 def collect(options: argparse.Namespace, course: Course) -> int:
     """take what was handed in from folders and zip files (or --exchange), and say whose it is"""
-    from grading.term.collect import collect, from_exchange
+    from grading.term.collect import collect
+    from grading.term.exchange import inbound
 
     course.prepare()
-    if options.exchange:
-        rows = from_exchange(course, options.only or options.names)
-        show(("homework", "what was done"), rows)
-        return 0
-    if not options.places:
+    if not options.places and not options.exchange:
         raise GradingError(
             "collect: name the folder or zip file that your platform exported, or use --exchange"
         )
@@ -73,6 +71,7 @@ def collect(options: argparse.Namespace, course: Course) -> int:
             assignments(),
             options.only[0] if options.only else None,
             lambda path: step(),
+            inbound(course) if options.exchange else None,
         )
     show(
         ("file", "student", "homework", "what was done"),
@@ -141,6 +140,7 @@ def grade(options: argparse.Namespace, course: Course) -> int:
 
 def feedback(options: argparse.Namespace, course: Course) -> int:
     """write a page for each student: each task, its points, the sentence that helps"""
+    from grading.term.exchange import hand_back
     from grading.term.feedback import feedback
 
     course.prepare()
@@ -151,6 +151,10 @@ def feedback(options: argparse.Namespace, course: Course) -> int:
             continue
         with bar(f"feedback {assignment.id}", len(graded)) as step:
             done = feedback(course, assignment, roster, lambda student: step())
+        if options.exchange:
+            pages = [student for student, what in done if not what.startswith("failed")]
+            handed = dict(hand_back(course, assignment, pages))
+            done = [(student, handed.get(student, what)) for student, what in done]
         rows += [(assignment.id, student, what) for student, what in done]
     if not rows:
         raise GradingError("feedback: nothing is graded yet; use `run.py homework grade`")
@@ -167,7 +171,7 @@ def export(options: argparse.Namespace, course: Course) -> int:
     course.prepare()
     rows = export(course, options.names, read_roster(course.roster_file))
     target = options.target or course.root / "grades.csv"
-    target.write_text(to_csv(rows), encoding="utf-8-sig")  # so that spreadsheets see UTF-8
+    replace(target, to_csv(rows).encode("utf-8-sig"))  # so that spreadsheets see UTF-8
     named = [a.id for a in options.names]
     lines = [
         [row["id"], row["name"], *(in_short(row, name) for name in named), row["total"]]
@@ -244,6 +248,7 @@ def show(columns: Iterable[str], rows: Iterable[Iterable[str]]) -> None:
     console.print(table)
 
 
+# Long because every command has its options here, one after the other.
 def parser() -> argparse.ArgumentParser:
     about = (__doc__ or "").partition("\n")[0]
     top = argparse.ArgumentParser(prog="run.py homework", description=about)
@@ -271,6 +276,9 @@ def parser() -> argparse.ArgumentParser:
     )
     made[collect].add_argument(
         "--exchange", action="store_true", help="from nbgrader's exchange on JupyterHub"
+    )
+    made[feedback].add_argument(
+        "--exchange", action="store_true", help="and give the pages back through the exchange"
     )
     made[grade].add_argument(
         "--workers",

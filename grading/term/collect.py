@@ -20,19 +20,20 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from dataclasses import replace as replace_in
 from datetime import UTC, datetime
+from itertools import chain
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
 import nbformat
-from nbgrader.apps import NbGraderAPI
 
 from grading.cells import grade_id
 from grading.course import HANDED, TIMESTAMP, Assignment, Course, GradingError, Roster
 from grading.files import replace
+from grading.term.exchange import BESIDE, SECRET, belongs_to, secret_in
 from grading.term.platforms import Upload
 from grading.term.roster import owner
 
-__all__ = ["Handed", "collect", "from_exchange", "left_aside"]
+__all__ = ["Handed", "collect", "left_aside"]
 
 MB = 1024**2
 LARGEST = 100 * MB  # bytes of one file
@@ -69,12 +70,16 @@ class _File:
 
     seen : when the platform, or whoever collected, put it where it lies. It puts attempts in order
         where their times are not told; it is no time of handing in.
+    account : whose folder it lies in, as the exchange's machine knows it; "" where it does not.
+    secret : by what the exchange gives the page back, "" elsewhere.
     """
 
     path: PurePosixPath
     seen: datetime
     content: bytes | None
     trouble: str = ""
+    account: str = ""
+    secret: str = ""
 
 
 def collect(
@@ -84,8 +89,11 @@ def collect(
     assignments: list[Assignment],
     only: Assignment | None = None,
     progress: Callable[[str], None] = lambda path: None,
+    exchange: Path | None = None,
 ) -> list[Handed]:
     """Take what lies in `places` (folders, zip files, notebooks) into the course folder.
+
+    exchange : the inbound folder of nbgrader's exchange, which is taken, too.
 
     The newest attempt of each student counts; every other is kept in `collected/attempts`. With
     `only`, each notebook is taken for this homework. Doing it again changes nothing.
@@ -97,10 +105,11 @@ def collect(
             raise GradingError(f"{place} is not there: name a folder, a zip file or a notebook")
     desk = _Desk(course, roster, {a.id: a for a in assignments}, only)
     log = []
-    for place in places:
-        for file in _files(place):
-            progress(str(file.path))
-            log.append(desk.take(file))
+    public = {f"{assignment.notebook}.json" for assignment in assignments}
+    found = [*map(_files, places), *([_handed_in(exchange, public)] if exchange else [])]
+    for file in chain.from_iterable(found):
+        progress(str(file.path))
+        log.append(desk.take(file))
     log = _for_the_same(log)
     text = json.dumps([asdict(one) for one in log], indent=1)  # ASCII: names may be no UTF-8
     replace(course.root / "collected" / "last.json", text)
@@ -134,21 +143,6 @@ def left_aside(course: Course) -> set[tuple[str, str]]:
         return set()
 
 
-def from_exchange(course: Course, assignments: list[Assignment]) -> list[tuple[str, str]]:
-    """Collect from nbgrader's exchange, as JupyterHub has it; a row for each homework.
-
-    Raises GradingError if the exchange cannot be used.
-    """
-    rows = []
-    for assignment in assignments:
-        done: Any = NbGraderAPI(config=course.config()).collect(assignment.id, update=True)
-        if not done["success"]:
-            said = [line for line in done["log"].splitlines() if line.strip()]
-            raise GradingError(f"{assignment.id}: the exchange says: {said[-1] if said else '?'}")
-        rows.append((assignment.id, f"{len(course.submissions(assignment.id))} submissions"))
-    return rows
-
-
 class _Desk:
     """Where each file is put in its place, and it is written down what was done."""
 
@@ -170,6 +164,8 @@ class _Desk:
         student, reason, upload = owner(PurePosixPath(shown).parts, self.roster)
         homework = self.only.id if self.only else self._homework(file)
         reason = file.trouble or reason
+        if not reason and file.account in self.roster and file.account != student:
+            reason = f"it says that it is {student}'s, and lies in {file.account}'s own folder"
         if not reason and file.path.suffix.casefold() != ".ipynb":
             reason = "it is no notebook"
         if not reason and not homework:
@@ -242,6 +238,7 @@ class _Attempts:
             "attempt": upload.attempt,
             "seen": min(file.seen, self.now).isoformat(timespec="seconds"),
             "named": file.path.stem.startswith(assignment.notebook),
+            "secret": file.secret,
         }
         name = f"{digest} {when or upload.attempt}"
         old = self.known.get(name)
@@ -266,6 +263,7 @@ class _Attempts:
         stamp = f"{when:%Y-%m-%d %H:%M:%S} UTC\n" if when else None
         told = json.dumps({"when": known["when"], "late": known["late"]}) + "\n"
         files = {notebook: content, folder / TIMESTAMP: stamp, folder / HANDED: told}
+        files[folder / SECRET] = known.get("secret") or None
         if all(_holds(path, text) for path, text in files.items()):
             return False
         (folder / HANDED).unlink(missing_ok=True)  # interrupted from here on, it is not handed over
@@ -331,11 +329,22 @@ def _files(place: Path) -> Iterator[_File]:
         return
     for folder, folders, names in os.walk(place, onerror=None):
         folders.sort()
-        for name in sorted(names):
+        links = [name for name in folders if (Path(folder) / name).is_symlink()]
+        for name in sorted(names + links):
             path = Path(folder) / name
             shown = PurePosixPath(path.relative_to(place).as_posix())
             if not IGNORED.search(str(shown)):
                 yield from _opened(shown, path)
+
+
+def _handed_in(inbound: Path, public: set[str]) -> Iterator[_File]:
+    """Every file in the exchange's inbound folder but those that nbgrader and we put there."""
+    for file in _files(inbound):
+        folder, *inner = file.path.parts
+        if len(inner) == 1 and inner[0] in {*BESIDE, *public}:
+            continue
+        upload = inbound / folder
+        yield replace_in(file, account=belongs_to(upload), secret=secret_in(upload))
 
 
 def _opened(shown: PurePosixPath, path: Path) -> Iterator[_File]:

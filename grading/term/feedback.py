@@ -8,6 +8,7 @@ of hidden tests.
 from __future__ import annotations
 
 import base64
+import secrets
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
@@ -26,6 +27,7 @@ from grading.course import (
     NOT_PROVEN,
     NOT_RUN,
     REASON,
+    TIMESTAMP,
     Assignment,
     Course,
     GradingError,
@@ -34,6 +36,7 @@ from grading.course import (
 )
 from grading.faults import in_words
 from grading.files import replace
+from grading.term.exchange import SECRET, secret_in
 
 __all__ = ["Part", "Task", "feedback", "parts_of"]
 
@@ -111,6 +114,7 @@ def _write(course, gradebook, assignment, student, roster) -> str:
     path = course.feedback(student, assignment.id) / f"{assignment.notebook}.html"
     try:
         page = _page(course, gradebook, assignment, student, roster).encode("utf-8", "replace")
+        _for_the_exchange(course, student, assignment.id)
         if path.is_file() and path.read_bytes() == page:
             return "as before"
         replace(path, page)
@@ -124,6 +128,21 @@ def _write(course, gradebook, assignment, student, roster) -> str:
             f"{course.autograded(student, assignment.id)} and grade again"
         )
     return "written"
+
+
+def _for_the_exchange(course, student, homework) -> None:
+    """Put beside the page what `nbgrader release_feedback` reads; without it, it ends for all.
+
+    The secret tells the exchange whose a page is. One that nobody knows is for work that came
+    another way: nobody fetches its page there.
+    """
+    folder, submitted = course.feedback(student, homework), course.submitted(student, homework)
+    known = secret_in(submitted)
+    if secret_in(folder) and known in ("", secret_in(folder)):
+        return
+    stamp = submitted / TIMESTAMP
+    replace(folder / TIMESTAMP, stamp.read_bytes() if stamp.is_file() else b"")
+    replace(folder / SECRET, known or secrets.token_hex(64))
 
 
 def _page(course, gradebook, assignment, student, roster) -> str:

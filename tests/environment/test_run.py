@@ -502,7 +502,7 @@ def test_lab_serves_the_course(tmp_path):
         stderr=subprocess.DEVNULL,
     )
     try:
-        until = time.monotonic() + 60
+        until = time.monotonic() + 180
         while environment.is_free(port):
             assert server.poll() is None and time.monotonic() < until, "JupyterLab did not start"
             time.sleep(0.2)
