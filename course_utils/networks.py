@@ -22,10 +22,11 @@ from functools import reduce, wraps
 
 import numpy as np
 import torch
+from numpy.typing import ArrayLike
 from torch import Tensor, nn
 from torch.nn import functional
 
-from course_utils._given import array, one_of, switch, whole
+from course_utils._given import NOT_NEGATIVE, array, numbers, one_of, switch, whole
 from course_utils.data import minibatches
 
 __all__ = [
@@ -283,7 +284,7 @@ def train(
     *,
     rng: np.random.Generator,
     epochs: int,
-    lr: float,
+    lr: float | ArrayLike,
     batch_size: int = 32,
     optimizer: Callable = torch.optim.SGD,
     validation: tuple | None = None,
@@ -308,6 +309,9 @@ def train(
         penalty or transform draws from PyTorch) repeats with it, too.
     epochs, batch_size
         how often through the data, and samples in each step.
+    lr
+        the learning rate; for a stack, ``(*runs,)`` gives each run its own. Then the optimizer's
+        step must be proportional to its rate, as those of SGD and Adam are.
     optimizer
         of `torch.optim`; called as ``optimizer(parameters, lr=lr, **options)``.
     validation
@@ -343,7 +347,8 @@ def train(
     X, y = samples(model, X, y)
     watched = [(X, y), *([samples(model, *validation)] if validation else [])]
     runs = len(getattr(model, "runs", ()))
-    step = optimizer(model.parameters(), lr=lr, **options)
+    rates = _rates(lr, model)
+    step = optimizer(model.parameters(), lr=lr if rates is None else 1.0, **options)
     seen = [_measure(model, watched)]
     with torch.random.fork_rng(devices=[]):  # the reader's own torch.manual_seed stays in force
         torch.manual_seed(int(rng.spawn(1)[0].integers(2**63)))  # takes nothing from rng's draws
@@ -359,9 +364,34 @@ def train(
                 loss.backward()
                 if clip is not None:
                     _clip(model.parameters(), clip, runs)
-                step.step()
+                if rates is None:
+                    step.step()
+                else:
+                    _step_each(step, list(model.parameters()), rates)
             seen.append(_measure(model, watched))
     return History(*(np.array(column) for column in zip(*seen)))
+
+
+def _rates(lr, model):
+    """None where all runs have one rate; else a tensor (*runs,)."""
+    if np.ndim(lr) == 0:
+        return None
+    rates = np.asarray(numbers("train", "lr", lr, NOT_NEGATIVE))
+    if rates.shape != (shape := tuple(getattr(model, "runs", ()))):
+        raise ValueError(
+            f"train: lr must be one rate, or one for each of the runs {shape}, not {rates.shape}"
+        )
+    return torch.tensor(rates, dtype=next(model.parameters()).dtype)
+
+
+@torch.no_grad()
+def _step_each(step, parameters, rates):
+    """One step at the rate 1, of which each run keeps the share that is its rate."""
+    before = [p.clone() for p in parameters]
+    step.step()
+    for p, old in zip(parameters, before):
+        share = rates.reshape(rates.shape + (1,) * (p.ndim - rates.ndim))
+        p.copy_(old + share * (p - old))
 
 
 def samples(model, X, y):

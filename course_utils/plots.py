@@ -496,11 +496,13 @@ def matrix(
     title: str,
     alt: str,
     marked=None,
+    every: int = 0,
     **size,
 ) -> Picture:
     """Shares from 0 to 1, (rows, columns), as a table of coloured fields with the number in each.
 
-    Where `marked` (rows, columns) is True there is a cross on grey in place of the number.
+    Where `marked` (rows, columns) is True there is a cross on grey in place of the number. With
+    `every` a gap parts the columns into groups of so many.
     """
     values = np.asarray(values, float)
     if values.shape != (len(rows), len(columns)):
@@ -518,6 +520,8 @@ def matrix(
         np.where(marked, np.nan, values), cmap=LAND, vmin=0, vmax=1, edgecolors="white", linewidth=2
     )
     axes.set_facecolor("#D0D4DA")
+    for border in range(every, len(columns), every) if every else ():
+        axes.axvline(border, color="white", linewidth=9)
     for (row, column), value in np.ndenumerate(values):
         dark = value > 0.6 and not marked[row, column]
         axes.text(

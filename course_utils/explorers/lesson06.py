@@ -58,11 +58,11 @@ def xray(seed: int = 0) -> Explorer:
         # Held within sight of the axes, so that a line which leaves them is seen to leave.
         return on(values if name in ("saturated", "dead") else np.clip(values, 1e-20, 1e12))
 
-    place = np.stack([_padded(np.arange(1, depth + 1) / depth, depths[-1]) for depth in depths])
+    place = np.stack([_padded(np.arange(1.0, depth + 1), depths[-1]) for depth in depths])
     return explorer(
         fig,
         {
-            "depth": Control(depths, "hidden layers", start=2, play=True),
+            "depth": Control(depths, "hidden layers", start=20, play=True),
             "activation": Control(list(ACTIVATIONS), start="sigmoid"),
             "init": Control(list(INITS), "first weights", start="xavier"),
             "norm": Control(NORMS, "normalisation"),
@@ -91,7 +91,7 @@ def _stage():
     sizes.set(ylabel="mean size in the layer", title="what flows through")
     shares.set(ylim=(-0.03, 1.03), ylabel="share of the layer", title="what is stuck")
     for axes in (sizes, shares):
-        axes.set(xlim=(0, 1.03), xlabel="layer ÷ depth (input → output)")
+        axes.set(xlim=(0, 51), xlabel="layer, counted from the input")
     looks = {
         "activation": (sizes, GREEN, "-.", "o", "activation |a|"),
         "delta": (sizes, BLUE, "--", "s", "|δ|"),

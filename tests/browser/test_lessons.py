@@ -91,7 +91,8 @@ def test_reset_and_play_work_by_keyboard(lesson):
                 if explorer.picture() != start[0]:
                     break
             assert explorer.picture() != start[0], "nothing moves after Play"
-            explorer.press(play, "Space")
+            if play.inner_text() != label:  # at the end of the control it pauses by itself
+                explorer.press(play, "Space")
             expect(play).to_have_text(label)
             paused = explorer.seen()
             pass_time(2)

@@ -330,6 +330,20 @@ def test_each_run_of_a_stack_learns_as_if_it_were_alone(data, name, norm):
         np.testing.assert_allclose(together.val_accuracy[:, k], alone.val_accuracy)
 
 
+@pytest.mark.parametrize("name", OPTIONS)
+def test_each_run_may_have_a_rate_of_its_own(data, name):
+    rates = [0.01, 0.2, 0.5]
+    options = {**OPTIONS[name], "epochs": 2, "batch_size": 20}
+    options.pop("lr", None)
+    stack = small(2, 5, "tanh", "xavier", "batch", seed=[1, 1, 2])
+    together = train(stack, *data, rng=np.random.default_rng(5), lr=rates, **options)
+    for k, (seed, rate) in enumerate(zip([1, 1, 2], rates)):
+        model = small(2, 5, "tanh", "xavier", "batch", seed=seed)
+        alone = train(model, *data, rng=np.random.default_rng(5), lr=rate, **options)
+        same(run_of(stack, k), model)
+        np.testing.assert_allclose(together.loss[:, k], alone.loss)
+
+
 @pytest.mark.parametrize("own", ["X", "y", "both"])
 def test_runs_may_have_features_or_labels_of_their_own(data, own):
     X, y = data
@@ -453,6 +467,8 @@ def test_training_works_in_single_precision_on_single_and_double_data(data):
         ({"clip": float("nan")}, ValueError, "above 0, not nan"),
         ({"batch_size": N + 1}, ValueError, "batch_size"),
         ({"lr": -1.0}, ValueError, "learning rate"),
+        ({"lr": [0.1]}, ValueError, r"one for each of the runs \(\), not \(1,\)"),
+        ({"lr": [-0.1]}, ValueError, "lr must be finite and at least 0"),
         ({"momentums": 0.9}, TypeError, "momentums"),
         ({"X": np.ones(N)}, ValueError, r"X must be features \(N, inputs\)"),
         ({"X": np.ones((N - 1, INPUTS))}, ValueError, r"given X \(59, 6\) and y \(60,\)"),

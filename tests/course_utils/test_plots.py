@@ -62,6 +62,9 @@ def every_figure():
     )
     yield plots.chart(a_chart(10), a_chart(10), alt="x")
     yield plots.matrix([[0.1, 0.9]], ["a"], ["b", "c"], xlabel="x", ylabel="y", title="t", alt="x")
+    many = [[0.1, 0.9, 0.2, 0.3]]
+    labels = {"xlabel": "x", "ylabel": "y", "title": "t", "alt": "x"}
+    yield plots.matrix(many, ["a"], list("bcde"), every=2, **labels)
     yield plots.endings(surface, starts, np.array([0, 1, 0]), np.array([0, 1, 1]), alt="x")
     yield plots.slope_under_curve(np.sin, np.cos, 0, 6, alt="x")
     yield plots.gradient_field(surface, surface.gradient, surface.bounds, alt="x")

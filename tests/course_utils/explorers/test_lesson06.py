@@ -89,10 +89,10 @@ def test_the_explorer_shows_what_the_pure_function_gives(shown):
             assert not np.isfinite(frame[label][0][at["depth"] :]).any()
             if label in SHARES:
                 np.testing.assert_allclose(ys, expected, atol=0.01)
-                np.testing.assert_allclose(xs * at["depth"], layers, atol=0.05)
+                np.testing.assert_allclose(xs, layers, atol=0.05)
             else:
                 seen = (expected > 1e-12) & (expected < 1e4)
-                np.testing.assert_allclose(xs[seen] * at["depth"], layers[seen], atol=0.05)
+                np.testing.assert_allclose(xs[seen], layers[seen], atol=0.05)
                 np.testing.assert_allclose(np.log10(ys[seen]), np.log10(expected[seen]), atol=0.02)
 
 
