@@ -39,6 +39,7 @@ __all__ = [
     "accuracy",
     "History",
     "train",
+    "stopping_epoch",
     "XRay",
     "xray",
 ]
@@ -392,6 +393,26 @@ def _step_each(step, parameters, rates):
     for p, old in zip(parameters, before):
         share = rates.reshape(rates.shape + (1,) * (p.ndim - rates.ndim))
         p.copy_(old + share * (p - old))
+
+
+def stopping_epoch(losses: ArrayLike, patience: int = 10) -> int:
+    """The epoch to which early stopping with patience goes back; Prechelt (1998).
+
+    losses (epochs,): validation loss of epoch 0, 1, 2, …. It is the one with the lowest loss before
+    `patience` epochs in a row have brought none that is lower. Raises ValueError without a loss, or
+    for a patience below 1.
+    """
+    whole("stopping_epoch", "patience", patience)
+    given = array("stopping_epoch", "losses", losses)
+    if given.ndim != 1 or not given.size:
+        raise ValueError(f"stopping_epoch: losses must be (epochs,), not {given.shape}")
+    best = 0
+    for epoch, loss in enumerate(given):
+        if loss < given[best]:
+            best = epoch
+        elif epoch - best >= patience:
+            break
+    return best
 
 
 def samples(model, X, y):

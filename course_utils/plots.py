@@ -44,6 +44,7 @@ __all__ = [
     "endings",
     "intervals",
     "intervals_beside",
+    "repeated",
     "matrix",
     "chart",
 ]
@@ -448,6 +449,26 @@ def _draw_intervals(axes, groups, xlabel, ylabel):
         ylim=(-0.6, len(rows) - 0.4),
     )
     axes.grid(axis="y")
+
+
+@in_own_style
+def repeated(xs, groups: Mapping[str, Any], truth, *, ylim, xlabel, ylabel, alt: str) -> Picture:
+    """Fits to many draws of the data side by side: every curve thin, their mean, and the truth.
+
+    xs (N,), each group (draws, N), truth (N,); curves that leave `ylim` leave the picture.
+    """
+    fig, [row] = figure(len(groups), alt=alt, width=8.8, height=3.4, sharex=True, sharey=True)
+    for axes, (title, each) in zip(row, groups.items()):
+        thin = {"color": GREY, "linestyle": "-", "linewidth": 0.7, "alpha": 0.6}
+        lines = axes.plot(xs, np.transpose(each), **thin)
+        lines[0].set_label("one fit for each draw")
+        axes.plot(xs, np.mean(each, axis=0), color=ORANGE, linewidth=2.4, linestyle="--")
+        axes.lines[-1].set_label("mean of the fits")
+        axes.plot(xs, truth, color=BLUE, linewidth=2, label="the wave itself")
+        axes.set(title=title, ylim=ylim, xlabel=xlabel)
+    row[0].set(ylabel=ylabel)
+    fig.legend(handles=[row[0].lines[k] for k in (0, -2, -1)], loc="outside lower center", ncols=3)
+    return fig
 
 
 @in_own_style

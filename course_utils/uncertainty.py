@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-__all__ = ["confidence_interval"]
+__all__ = ["confidence_interval", "plus_minus"]
 
 # The 97.5 % points of Student's t distribution with 1, 2, … 19 degrees of freedom.
 _STUDENT = [
@@ -46,3 +46,12 @@ def confidence_interval(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         raise ValueError(f"confidence_interval: it takes 2 to 20 results, not {n}")
     half = _STUDENT[n - 2] * values.std(axis=0, ddof=1) / np.sqrt(n)
     return values.mean(axis=0), half
+
+
+def plus_minus(values: np.ndarray, digits: int = 3) -> str:
+    """The interval of n results (n,), written as mean ± half: "0.072 ± 0.012".
+
+    digits: how many behind the point. Raises what `confidence_interval` raises.
+    """
+    mean, half = confidence_interval(values)
+    return f"{mean:.{digits}f} ± {half:.{digits}f}".replace("-", "−")

@@ -79,7 +79,7 @@ def polynomial(seed: int = 0) -> Explorer:
     return explorer(
         fig,
         {
-            "degree": Control(degrees, start=1, play=True),
+            "degree": Control(degrees, start=11, play=True),
             "noise": Control(noises, "noise (standard deviation)", start=0.3),
             "points": Control(counts, "training points", start=12),
         },

@@ -5,6 +5,8 @@ import copy
 import numpy as np
 import pytest
 import torch
+from hypothesis import given as given_losses
+from hypothesis import strategies as st
 from torch import nn
 from torch.nn import functional
 
@@ -16,6 +18,7 @@ from course_utils.networks import (
     accuracy,
     cross_entropy,
     mlp,
+    stopping_epoch,
     train,
     xray,
 )
@@ -454,6 +457,27 @@ def test_training_works_in_single_precision_on_single_and_double_data(data):
     ]
     np.testing.assert_array_equal(*losses)
     assert losses[0][1] < losses[0][0]
+
+
+@given_losses(
+    st.lists(st.sampled_from([0.5, 1.0, 1.5, 2.0]), min_size=1, max_size=25), st.integers(1, 6)
+)
+def test_early_stopping_goes_back_to_the_best_epoch_before_patience_ended(losses, patience):
+    # Over all epochs at which training may end: the first that looked back in vain for so long.
+    def best(n):
+        return int(np.argmin(losses[:n]))
+
+    ends = [n for n in range(1, len(losses) + 1) if n - 1 - best(n) >= patience]
+    assert stopping_epoch(losses, patience) == best(min(ends, default=len(losses)))
+
+
+@pytest.mark.parametrize(
+    ("losses", "patience", "words"),
+    [([], 3, "losses must be"), ([[1.0]], 3, r"not \(1, 1\)"), ([1.0], 0, "patience must be")],
+)
+def test_early_stopping_says_what_is_wrong(losses, patience, words):
+    with pytest.raises(ValueError, match=words):
+        stopping_epoch(losses, patience)
 
 
 @pytest.mark.parametrize(

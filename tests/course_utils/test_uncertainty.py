@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from course_utils.uncertainty import confidence_interval
+from course_utils.uncertainty import confidence_interval, plus_minus
 
 
 @pytest.mark.parametrize("n", [2, 3, 5, 10, 20])
@@ -20,3 +20,12 @@ def test_confidence_intervals_are_those_of_scipy(n):
 def test_too_few_or_too_many_results_have_no_interval(values):
     with pytest.raises(ValueError, match="2 to 20 results"):
         confidence_interval(values)
+
+
+def test_an_interval_is_written_as_mean_and_half_its_width():
+    values = np.random.default_rng(1).normal(-3.0, 2.0, 8)
+    low, high = scipy.stats.t.interval(0.95, 7, values.mean(), scipy.stats.sem(values))
+    assert plus_minus(values, 2) == f"−{-(low + high) / 2:.2f} ± {(high - low) / 2:.2f}"
+    assert plus_minus([1.0, 1.0]) == "1.000 ± 0.000"
+    with pytest.raises(ValueError, match="2 to 20 results"):
+        plus_minus([1.0])
