@@ -47,6 +47,7 @@ __all__ = [
     "repeated",
     "matrix",
     "chart",
+    "pictures",
 ]
 
 AWAY = "#D0D7DE"  # where a method does not get closer
@@ -485,15 +486,15 @@ def chart(chart, reference, *, alt: str) -> Picture:
     mark = {"marker": "D", "markersize": 7, "linestyle": "none", "clip_on": False, "zorder": 3}
     for k, run in enumerate([reference, chart]):
         loss.plot(run.steps, run.loss, **one[k], label="all training digits")
-        loss.plot(run.one_batch, **two[k], label="ten digits alone")
+        loss.plot(run.one_batch, **two[k], label="ten digits alone, 100 steps")
         accuracy.plot(run.steps, run.accuracy, **one[k], label="training")
         accuracy.plot(run.steps, run.val_accuracy, **two[k], label="validation")
         accuracy.plot(
             run.steps[-1], run.new_accuracy, **mark, color=[GREY, GREEN][k], label="new digits"
         )
         step.plot(run.steps, run.update, **one[k], label=["healthy run", "this run"][k])
-    loss.set(title="loss", ylabel="loss", yscale="log", ylim=(4e-3, 400))
-    accuracy.set(title="accuracy", ylabel="share of digits read", ylim=(0, 1.03))
+    loss.set(title="loss (grey: healthy run)", ylabel="loss", yscale="log", ylim=(4e-3, 400))
+    accuracy.set(title="accuracy (grey: healthy)", ylabel="share of digits read", ylim=(0, 1.03))
     step.set(title="length of a step", ylabel="step ÷ weights", yscale="log", ylim=(4e-4, 40))
     for axes, first in [(loss, 2), (accuracy, 3), (step, 0)]:  # grey lines are named once
         axes.set(xlabel="steps taken", xlim=(0, chart.steps[-1]))
@@ -503,6 +504,27 @@ def chart(chart, reference, *, alt: str) -> Picture:
             bbox_to_anchor=(0.5, -0.24),
             frameon=False,
         )
+    return fig
+
+
+@in_own_style
+def pictures(images, titles: Sequence[Any], *, alt: str, columns: int = 10) -> Picture:
+    """Small pictures in rows, each with its title: features (N, 64) of digits, 8 by 8 pixels.
+
+    Raises ValueError if there are not as many titles, or no picture.
+    """
+    images = np.asarray(images, float)
+    if images.ndim != 2 or images.shape[1] != 64 or not 0 < len(images) == len(titles):
+        raise ValueError(
+            f"pictures: give features (N, 64) and N titles, not {images.shape} and {len(titles)}"
+        )
+    rows = -(-len(images) // columns)
+    fig, grid = figure(columns, rows, alt=alt, width=8.8, height=1.15 * rows)
+    for axes in grid.flat:
+        axes.set_axis_off()
+    for axes, image, title in zip(grid.flat, images, titles):
+        axes.imshow(image.reshape(8, 8), cmap="Greys", vmin=0, vmax=1)
+        axes.set_title(str(title), fontsize=10)
     return fig
 
 

@@ -259,7 +259,7 @@ def hides_the_answers_of_predictions(notebook, path):
 
 
 # Lessons of the second edition, which ask for observations and give nothing away by the place.
-SECOND_EDITION = ("05", "06", "07")
+SECOND_EDITION = ("05", "06", "07", "08")
 
 
 def questions(notebook):

@@ -10,6 +10,7 @@ import pytest
 import scipy.stats
 
 from course_utils import plots, surfaces
+from course_utils.data import digits
 from course_utils.explorers import secant
 from course_utils.pictures import _families, png
 from course_utils.plots import arrow, curves, figure
@@ -77,6 +78,18 @@ def every_figure():
     yield plots.repeated(np.arange(4), fits, np.arange(4), **near)
     beside = {"left": {"a": [1, 2, 3]}, "right": {"a": [1, 2, 4]}}
     yield plots.intervals_beside(beside, xlabel="loss", ylabel="rule", alt="x")
+
+
+def test_pictures_show_each_digit_under_its_title_and_refuse_what_does_not_fit():
+    X, y = digits()
+    fig = plots.pictures(X[:12], y[:12], alt="twelve digits")
+    shown = [axes for axes in fig.axes if axes.images]
+    assert [axes.get_title() for axes in shown] == [str(label) for label in y[:12]]
+    for axes, image in zip(shown, X):
+        np.testing.assert_array_equal(axes.images[0].get_array(), image.reshape(8, 8))
+    for images, titles in [(X[:2], "a"), (X[:0], ""), (X[:2, :9], "ab")]:
+        with pytest.raises(ValueError, match=r"features \(N, 64\)"):
+            plots.pictures(images, titles, alt="x")
 
 
 def test_every_axis_of_every_figure_has_a_label():
