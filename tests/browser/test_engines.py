@@ -248,8 +248,9 @@ def play_moves_and_stops(view):
             if not view.alike(start, view.seen())[0]:
                 break
         differ(view, start, view.seen(), "Play")
-        view.click(".de-play")
-        assert view.run(TEXT_CHANGES, ".de-play", playing), "the button does not pause"
+        if view.run(TEXT, ".de-play") == playing:  # at the end of the control it pauses by itself
+            view.click(".de-play")
+            assert view.run(TEXT_CHANGES, ".de-play", playing), "the button does not pause"
         paused = view.seen()
         pass_time(2)
         assert view.alike(paused, view.seen()) == (True, True), "it goes on after Pause"
