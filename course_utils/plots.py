@@ -538,14 +538,12 @@ def matrix(
     xlabel: str,
     title: str,
     alt: str,
-    marked=None,
     every: int = 0,
     **size,
 ) -> Picture:
     """Shares from 0 to 1, (rows, columns), as a table of coloured fields with the number in each.
 
-    Where `marked` (rows, columns) is True there is a cross on grey in place of the number. With
-    `every` a gap parts the columns into groups of so many.
+    With `every` a gap parts the columns into groups of so many.
     """
     values = np.asarray(values, float)
     if values.shape != (len(rows), len(columns)):
@@ -553,27 +551,24 @@ def matrix(
             f"matrix: values have shape {values.shape}, but there are {len(rows)} rows and "
             f"{len(columns)} columns"
         )
-    if np.any((values < 0) | (values > 1)):
+    shares = (values >= 0) & (values <= 1)  # NaN is none
+    if not shares.all():
         raise ValueError(
-            f"matrix: values are shares from 0 to 1, but one is {values.max():g}; per cent ÷ 100"
+            f"matrix: values are shares from 0 to 1, but one is {values[~shares][0]:g}; "
+            "per cent ÷ 100"
         )
-    marked = np.zeros(values.shape, bool) if marked is None else np.asarray(marked)
     fig, [[axes]] = figure(alt=alt, **size)
-    axes.pcolormesh(
-        np.where(marked, np.nan, values), cmap=LAND, vmin=0, vmax=1, edgecolors="white", linewidth=2
-    )
-    axes.set_facecolor("#D0D4DA")
+    axes.pcolormesh(values, cmap=LAND, vmin=0, vmax=1, edgecolors="white", linewidth=2)
     for border in range(every, len(columns), every) if every else ():
         axes.axvline(border, color="white", linewidth=9)
     for (row, column), value in np.ndenumerate(values):
-        dark = value > 0.6 and not marked[row, column]
         axes.text(
             column + 0.5,
             row + 0.5,
-            "×" if marked[row, column] else f"{100 * value:.0f}",
+            f"{100 * value:.0f}",
             ha="center",
             va="center",
-            color="white" if dark else "black",
+            color="white" if value > 0.6 else "black",
         )
     axes.set(
         xticks=np.arange(len(columns)) + 0.5,

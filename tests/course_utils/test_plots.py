@@ -225,19 +225,14 @@ def test_charts_of_any_two_runs_have_the_same_heights():
     assert limits[0] == limits[1]
 
 
-def test_a_matrix_says_each_share_in_per_cent_and_crosses_the_marked_ones_out():
-    fig = plots.matrix(
-        [[0.123, 0.9], [0.5, np.nan]],
-        ["a", "b"],
-        ["c", "d"],
-        xlabel="x",
-        ylabel="y",
-        title="t",
-        alt="x",
-        marked=[[False, False], [False, True]],
-    )
-    assert [text.get_text() for text in fig.axes[0].texts] == ["12", "90", "50", "×"]
+def test_a_matrix_says_each_share_in_per_cent_and_refuses_what_is_none():
+    labels = {"xlabel": "x", "ylabel": "y", "title": "t", "alt": "x"}
+    fig = plots.matrix([[0.123, 0.9], [0.5, 1]], ["a", "b"], ["c", "d"], **labels)
+    assert [text.get_text() for text in fig.axes[0].texts] == ["12", "90", "50", "100"]
     assert [label.get_text() for label in fig.axes[0].get_xticklabels()] == ["c", "d"]
+    for wrong in (np.nan, -0.1, 12.0):
+        with pytest.raises(ValueError, match=f"but one is {wrong:g}"):
+            plots.matrix([[0.5, wrong]], ["a"], ["c", "d"], **labels)
 
 
 ODD = {
